@@ -1,0 +1,51 @@
+# Everything a developer or CI runs. Tools are pinned here, not in go.mod: they
+# are no part of the program.
+GO          ?= go
+STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     ?= $(GO) run mvdan.cc/gofumpt@v0.12.0
+FUZZTIME    ?= 20s
+
+.PHONY: all build test check fuzz bench bench-mark readme demo clean
+
+all: build
+
+build:
+	$(GO) build -o birdring .
+
+demo:
+	$(GO) run . demo
+
+# What CI calls: format, vet, staticcheck, all tests, a short pass with the race detector.
+test: check
+	$(GO) test -timeout 12m ./...
+	$(GO) test -race -short -timeout 8m ./beacon ./beacon/journal ./beacon/crawl ./beacon/text ./registry/... ./internal/cli ./internal/console
+
+check:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt-clean: $$out"; exit 1; }
+	@out=$$($(GOFUMPT) -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofumpt-clean: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+# Ratios against memcpy, Go's and libjpeg-turbo's encoders, and the other hot paths.
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./canary/... ./beacon/... ./registry
+
+# Plants the photos, changes one copy of each in seven ways with foreign
+# software, and prints how many lead to the right account. PHOTOS=DIR for others.
+PHOTOS ?=
+bench-mark:
+	$(GO) run ./internal/bench -photos "$(PHOTOS)"
+
+# The README's transcript and console picture, made from a run.
+readme:
+	$(GO) run ./internal/bench/readme
+
+clean:
+	rm -rf birdring birdring-data
