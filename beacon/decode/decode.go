@@ -1,17 +1,47 @@
-// Package decode turns hostile bytes into pixels.
+// Package decode turns hostile bytes into pixels: JPEG (baseline, progressive,
+// grey, CMYK), PNG, GIF, WebP, BMP and TIFF, told apart by content and not by
+// name.
+//
+// Bytes and pixels are bounded before anything is decoded. Orientation as EXIF
+// states it is applied, all other metadata is dropped. Of an animation the
+// first frame is decoded. Transparent pictures are laid on white, as a page
+// shows them.
+//
+// It does not colour-manage: an ICC profile is ignored.
 package decode
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+	"golang.org/x/image/webp"
 
 	"birdring/canary/mark"
 )
 
+// What Decode's errors wrap.
+var (
+	ErrEmpty     = errors.New("file is empty")
+	ErrFormat    = errors.New("no JPEG, PNG, GIF, WebP, BMP or TIFF picture")
+	ErrTooLarge  = errors.New("picture is too large")
+	ErrTruncated = errors.New("picture is cut off: fetch it again")
+	ErrDamaged   = errors.New("picture cannot be decoded")
+)
+
 // Limits bound what is decoded, before it is decoded.
 type Limits struct {
-	MaxBytes  int64
-	MaxPixels int
+	MaxBytes  int64 // of the file
+	MaxPixels int   // of the picture; half of it where a pixel takes more than 4 bytes on the way
 }
 
 // Default is 20 MiB and 40 megapixels.
@@ -19,18 +49,166 @@ func Default() Limits { return Limits{MaxBytes: 20 << 20, MaxPixels: 40_000_000}
 
 // Image is a decoded picture.
 type Image struct {
-	Format string
-	Img    image.Image
-	Luma   mark.Plane
+	Format string      // "jpeg", "png", "gif", "webp", "bmp" or "tiff"
+	Img    image.Image // upright, opaque, bounds starting at 0,0
+	Luma   mark.Plane  // BT.601 as JPEG's Y: of a JPEG the Y samples themselves
+	// Quant is the luma quantiser of a JPEG in natural order; nil for other
+	// formats, and for a JPEG turned upright, whose pixel grid is no longer its own.
 	Quant  *[64]uint16
-	Frames int
+	Frames int // of an animation, at least 1
 }
 
-// Decode decodes by content, not by name.
-func Decode(ctx context.Context, data []byte, lim Limits) (*Image, error) { panic("not yet") }
+// format is one kind of file.
+type format struct {
+	name   string
+	config func(io.Reader) (image.Config, error)
+	decode func(io.Reader) (image.Image, error)
+}
 
-// Shrink resamples to at most longest pixels on the longer side.
-func Shrink(img image.Image, longest int) image.Image { panic("not yet") }
+var formats = map[string]format{
+	"jpeg": {"jpeg", jpeg.DecodeConfig, jpeg.Decode},
+	"png":  {"png", png.DecodeConfig, png.Decode},
+	"gif":  {"gif", gif.DecodeConfig, gif.Decode},
+	"webp": {"webp", webp.DecodeConfig, webp.Decode},
+	"bmp":  {"bmp", bmp.DecodeConfig, bmp.Decode},
+	"tiff": {"tiff", tiff.DecodeConfig, tiff.Decode},
+}
 
-// Luma is the BT.601 luma of a picture, as JPEG's Y.
-func Luma(img image.Image) mark.Plane { panic("not yet") }
+// sniff tells the format by the first bytes, "" if it is none.
+func sniff(data []byte) string {
+	has := func(at int, magic string) bool {
+		return len(data) >= at+len(magic) && string(data[at:at+len(magic)]) == magic
+	}
+	switch {
+	case has(0, "\xff\xd8\xff"):
+		return "jpeg"
+	case has(0, "\x89PNG\r\n\x1a\n"):
+		return "png"
+	case has(0, "GIF87a"), has(0, "GIF89a"):
+		return "gif"
+	case has(0, "RIFF") && has(8, "WEBP"):
+		return "webp"
+	case has(0, "BM"):
+		return "bmp"
+	case has(0, "II*\x00"), has(0, "MM\x00*"):
+		return "tiff"
+	}
+	return ""
+}
+
+// Decode decodes a picture. It gives up when ctx ends.
+func Decode(ctx context.Context, data []byte, lim Limits) (out *Image, err error) {
+	switch {
+	case len(data) == 0:
+		return nil, ErrEmpty
+	case int64(len(data)) > lim.MaxBytes:
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(data), lim.MaxBytes)
+	}
+	f, ok := formats[sniff(data)]
+	if !ok {
+		return nil, ErrFormat
+	}
+	// The decoders are well tested, but this is the one place where a stranger's
+	// bytes meet them: a panic there must not take the program down.
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = nil, fmt.Errorf("%w: %s decoder: %v", ErrDamaged, f.name, p)
+		}
+	}()
+	return decode(ctx, f, data, lim)
+}
+
+func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, error) {
+	out := &Image{Format: f.name, Frames: 1}
+	orientation := upright
+	switch f.name {
+	case "webp":
+		still, err := firstFrame(data)
+		if err != nil {
+			return nil, err
+		}
+		data, out.Frames, orientation = still.file, still.frames, still.orientation
+	case "gif":
+		out.Frames = gifFrames(data)
+	case "jpeg":
+		orientation = jpegOrientation(data)
+	case "png":
+		orientation = pngOrientation(data)
+	case "tiff":
+		orientation = tiffOrientation(data)
+	}
+	if err := checkSize(f, data, lim); err != nil {
+		return nil, err
+	}
+	img, err := f.decode(&reader{ctx: ctx, Reader: bytes.NewReader(data)})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, explain(f.name, err)
+	}
+	if b := img.Bounds(); b.Dx() < 1 || b.Dy() < 1 {
+		return nil, fmt.Errorf("%w: it has no pixels", ErrDamaged)
+	}
+	if f.name == "webp" {
+		img, out.Luma = fullRange(img)
+	}
+	img = opaque(img)
+	if out.Luma.Pix == nil {
+		out.Luma = Luma(img)
+	}
+	if f.name == "jpeg" && orientation == upright {
+		out.Quant = jpegQuant(data)
+	}
+	out.Img, out.Luma = orientation.turn(img), orientation.turnPlane(out.Luma)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}
+
+// checkSize reads the header only.
+func checkSize(f format, data []byte, lim Limits) error {
+	c, err := f.config(bytes.NewReader(data))
+	if err != nil {
+		return explain(f.name, err)
+	}
+	if c.Width < 1 || c.Height < 1 {
+		return fmt.Errorf("%w: it has no pixels", ErrDamaged)
+	}
+	allowed := lim.MaxPixels
+	if wide(c.ColorModel) || f.name == "jpeg" && jpegProgressive(data) {
+		allowed /= 2
+	}
+	if c.Width > allowed || c.Height > allowed/c.Width {
+		return fmt.Errorf("%w: %d x %d pixels, at most %d are read", ErrTooLarge, c.Width, c.Height, allowed)
+	}
+	return nil
+}
+
+// wide says that a pixel of the model takes 8 bytes.
+func wide(m color.Model) bool {
+	return m == color.RGBA64Model || m == color.NRGBA64Model
+}
+
+// explain says what is wrong with a picture, in our words where we can.
+func explain(name string, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s %w", name, ErrTruncated)
+	}
+	return fmt.Errorf("%w: %v", ErrDamaged, err)
+}
+
+// reader ends with its context.
+type reader struct {
+	ctx context.Context
+	*bytes.Reader
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	// Small pieces, so that a slow picture notices the end soon.
+	return r.Reader.Read(p[:min(len(p), 1<<16)])
+}
