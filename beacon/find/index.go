@@ -1,0 +1,294 @@
+package find
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+
+	"birdring/canary/mark"
+)
+
+// Match is a planted picture found in a suspect.
+type Match struct {
+	ID       string
+	Rough    mark.Affine // planted px -> suspect px, good to a few pixels
+	Inliers  int         // keypoints that agree; 0 when PDQ alone found it
+	Distance int         // PDQ distance, 0..256; small only for whole pictures
+}
+
+// PDQ limits: below pdqSure a whole picture is taken for found (unrelated
+// photos lie at 110 and more), below pdqMaybe keypoints are asked whatever the votes.
+const (
+	pdqSure    = 31
+	pdqMaybe   = 90
+	pdqDetail  = 40 // least quality of both pictures for pdqSure
+	descMaybe  = 64 // largest descriptor distance of a tentative match
+	candidates = 16 // planted pictures verified by keypoints per search
+)
+
+// tables of 16 bits each index the descriptors; with 88 bytes a keypoint in all
+// a picture takes less than 32 kB of memory.
+const (
+	tables     = 12
+	tableBits  = 16
+	chainLimit = 4096
+	noPoint    = math.MaxUint32
+)
+
+// Index holds the prints of all planted pictures. It is safe for concurrent
+// use; adding is cheap at any time.
+//
+// A search costs a popcount per planted picture (PDQ) and, for keypoints, 12
+// hash look-ups per descriptor whose chains grow with the number of planted
+// pictures / 65536.
+type Index struct {
+	mu     sync.RWMutex
+	ids    []string
+	prints []*Print
+	first  []uint32 // first[i] is the number of the first keypoint of print i
+	points []point
+	head   [tables][]uint32
+	next   [][tables]uint32 // next[p][t] is the keypoint after p in its chain of table t
+}
+
+// NewIndex makes an empty index.
+func NewIndex() *Index {
+	x := new(Index)
+	for t := range x.head {
+		x.head[t] = make([]uint32, 1<<tableBits)
+		for i := range x.head[t] {
+			x.head[t][i] = noPoint
+		}
+	}
+	return x
+}
+
+// Add adds the print of a planted picture. The print must not be changed after.
+func (x *Index) Add(id string, p *Print) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	start := len(x.points)
+	x.ids = append(x.ids, id)
+	x.first = append(x.first, uint32(start))
+	x.points = append(x.points, p.points...)
+	for i := range p.points {
+		var after [tables]uint32
+		for t := range tables {
+			slot := &x.head[t][key(&p.points[i].desc, t)]
+			after[t], *slot = *slot, uint32(start+i)
+		}
+		x.next = append(x.next, after)
+	}
+	// The print's own points are kept once, in x.points.
+	kept := *p
+	kept.points = nil
+	x.prints = append(x.prints, &kept)
+}
+
+// Len is the number of prints.
+func (x *Index) Len() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.ids)
+}
+
+// key is the part of a descriptor that table t looks at.
+func key(d *descriptor, t int) uint16 { return uint16(d[t>>2] >> (t & 3 * 16)) }
+
+// pointsOf returns the keypoints of a print; the lock is held.
+func (x *Index) pointsOf(i int) []point {
+	end := len(x.points)
+	if i+1 < len(x.first) {
+		end = int(x.first[i+1])
+	}
+	return x.points[x.first[i]:end]
+}
+
+// Search says which planted pictures a suspect shows, wholly or in part, at
+// most limit of them, best first; nil when there is none.
+func (x *Index) Search(q *Query, limit int) []Match {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	found := []Match{}
+	for _, i := range x.candidates(q) {
+		if m, ok := verify(q, x.prints[i], x.pointsOf(i), len(x.ids)); ok {
+			m.ID = x.ids[i]
+			found = append(found, m)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(b.strength(), a.strength()) })
+	if len(found) == 0 || limit <= 0 {
+		return nil
+	}
+	return found[:min(limit, len(found))]
+}
+
+// strength orders matches; a PDQ match counts as much as many keypoints.
+func (m *Match) strength() int {
+	return m.Inliers + max(0, 2*(pdqSure+1-m.Distance))
+}
+
+// candidates lists the prints worth verifying: near by PDQ, or with the most
+// votes by keypoints.
+func (x *Index) candidates(q *Query) []int {
+	type scored struct {
+		i     int
+		score float32
+	}
+	var all []scored
+	plain, mirrored := x.votes(q)
+	for i, p := range x.prints {
+		score := max(plain[i], mirrored[i])
+		d, _ := q.distance(p)
+		if d <= pdqMaybe {
+			score += float32(2 * (pdqMaybe + 1 - d))
+		}
+		if score >= 2 {
+			all = append(all, scored{i, score})
+		}
+	}
+	slices.SortFunc(all, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.i, b.i))
+	})
+	out := make([]int, 0, candidates)
+	for _, s := range all[:min(len(all), candidates)] {
+		out = append(out, s.i)
+	}
+	return out
+}
+
+// votes counts for each print the suspect's keypoints that resemble one of its
+// own; a keypoint that resembles many prints is worth less for each.
+func (x *Index) votes(q *Query) (plain, mirrored []float32) {
+	plain, mirrored = make([]float32, len(x.ids)), make([]float32, len(x.ids))
+	stamp := make([]uint32, len(x.ids))
+	var hits []int
+	for i := range q.points {
+		hits = x.resembling(&q.points[i].desc, uint32(2*i+1), stamp, hits[:0])
+		for _, h := range hits {
+			plain[h] += 1 / float32(len(hits))
+		}
+		hits = x.resembling(&q.mirrored[i], uint32(2*i+2), stamp, hits[:0])
+		for _, h := range hits {
+			mirrored[h] += 1 / float32(len(hits))
+		}
+	}
+	return plain, mirrored
+}
+
+// resembling appends the prints that hold a keypoint near d, each once.
+func (x *Index) resembling(d *descriptor, now uint32, stamp []uint32, hits []int) []int {
+	for t := range tables {
+		p := x.head[t][key(d, t)]
+		for steps := 0; p != noPoint && steps < chainLimit; steps++ {
+			if x.points[p].desc.distance(d) <= descMaybe {
+				// The last print that starts at or before p: prints without
+				// keypoints start where the next one does.
+				owner, _ := slices.BinarySearch(x.first, p+1)
+				owner--
+				if stamp[owner] != now {
+					stamp[owner] = now
+					hits = append(hits, owner)
+				}
+			}
+			p = x.next[p][t]
+		}
+	}
+	return hits
+}
+
+// Locate says whether and how one planted picture lies in a suspect, as Search
+// does for all of an index: for a page that names a decoy, whose pictures are
+// tried on every image there.
+func Locate(q *Query, p *Print) (Match, bool) {
+	return verify(q, p, p.points, 1)
+}
+
+// verify matches a suspect with one print, point by point in both forms.
+func verify(q *Query, p *Print, points []point, tests int) (Match, bool) {
+	d, mirror := q.distance(p)
+	m := Match{Distance: d}
+	ok := false
+	for _, form := range [2]bool{mirror, !mirror} {
+		l, good := locate(q.pairs(p, points, form), p.W, p.H, q.W, q.H, tests)
+		if good && l.inliers > m.Inliers {
+			if form {
+				l.t = compose(flipped(identity, q.W), l.t)
+			}
+			m.Rough, m.Inliers, ok = l.t, l.inliers, true
+		}
+	}
+	if !ok && d <= pdqSure && min(q.Quality, p.Quality) >= pdqDetail {
+		m.Rough, ok = stretched(p.W, p.H, q.W, q.H), true
+		if mirror {
+			m.Rough = flipped(m.Rough, p.W)
+		}
+	}
+	return m, ok
+}
+
+// pairs matches descriptors both ways round: a pair is kept when each is the
+// other's nearest. With mirror the suspect is looked at in a mirror, and the
+// pairs' suspect places are those of the mirror image.
+func (q *Query) pairs(p *Print, points []point, mirror bool) []pair {
+	nearest := make([]int32, len(q.points)) // planted point nearest to each of the suspect
+	back := make([]int32, len(points))      // and the other way round
+	backDist := make([]int, len(points))
+	for i := range back {
+		back[i], backDist[i] = -1, 257
+	}
+	for i := range q.points {
+		d := &q.points[i].desc
+		if mirror {
+			d = &q.mirrored[i]
+		}
+		best, at := descMaybe+1, int32(-1)
+		for j := range points {
+			n := points[j].desc.distance(d)
+			if n < best {
+				best, at = n, int32(j)
+			}
+			if n < backDist[j] {
+				back[j], backDist[j] = int32(i), n
+			}
+		}
+		nearest[i] = at
+	}
+	var out []pair
+	for i, j := range nearest {
+		if j >= 0 && back[j] == int32(i) {
+			out = append(out, q.pair(i, p, &points[j], mirror))
+		}
+	}
+	return out
+}
+
+// pair places two keypoints in pixels of their pictures.
+func (q *Query) pair(i int, p *Print, r *point, mirror bool) pair {
+	s := &q.points[i]
+	sizeR := float64(max(p.W, p.H)) / levelSide(r.level)
+	sizeS := float64(max(q.W, q.H)) / levelSide(s.level)
+	turnR, turnS := float64(r.angle)/256*2*math.Pi, float64(s.angle)/256*2*math.Pi
+	out := pair{
+		rx: float64(r.x) / 65536 * float64(p.W), ry: float64(r.y) / 65536 * float64(p.H),
+		sx: float64(s.x) / 65536 * float64(q.W), sy: float64(s.y) / 65536 * float64(q.H),
+		grow: sizeS / sizeR,
+		tol:  2.5 * sizeS,
+	}
+	if mirror {
+		out.sx = float64(q.W) - out.sx
+		turnS = math.Pi - turnS
+	}
+	out.turn = math.Remainder(turnS-turnR, 2*math.Pi)
+	return out
+}
+
+// Duplicate says whether a photo is already planted, also cropped, mirrored or
+// recompressed, and as which picture.
+func Duplicate(x *Index, photo mark.Plane) (id string, found bool) {
+	if m := x.Search(NewQuery(photo), 1); len(m) > 0 {
+		return m[0].ID, true
+	}
+	return "", false
+}

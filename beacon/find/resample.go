@@ -1,0 +1,188 @@
+package find
+
+import (
+	"math"
+
+	"birdring/canary/mark"
+)
+
+// shrinkTo resamples p so that its longer side is at most longest pixels; a
+// picture that is small enough comes back unchanged (and shared).
+func shrinkTo(p mark.Plane, longest int) mark.Plane {
+	long := max(p.W, p.H)
+	if long <= longest {
+		return p
+	}
+	w := max(1, (p.W*longest+long/2)/long)
+	h := max(1, (p.H*longest+long/2)/long)
+	return resize(p, w, h)
+}
+
+// resize resamples p to w x h with a cubic kernel (Catmull-Rom), widened when
+// shrinking, so that it passes for what resizing software does. Far larger
+// pictures are halved first, which costs little and changes nothing visible.
+func resize(p mark.Plane, w, h int) mark.Plane {
+	if w == p.W && h == p.H {
+		return p
+	}
+	// Halving drops an odd last row or column, so the scale it stands for is
+	// kept apart from the size.
+	sx, sy := float64(p.W)/float64(w), float64(p.H)/float64(h)
+	for sx >= 4 && sy >= 4 {
+		p = halve(p)
+		sx, sy = sx/2, sy/2
+	}
+	return columns(rows(p, w, sx), h, sy)
+}
+
+// taps are the weights of one output pixel.
+type taps struct {
+	from   int // first input pixel
+	weight []float32
+}
+
+// kernel plans one axis: n outputs from size inputs, step input pixels each.
+func kernel(n, size int, step float64) []taps {
+	widen := max(step, 1)
+	radius := 2 * widen
+	plan := make([]taps, n)
+	room := make([]float32, 0, n*(int(2*radius)+2))
+	for i := range plan {
+		centre := (float64(i) + 0.5) * step
+		from := max(0, int(math.Ceil(centre-radius-0.5)))
+		to := min(size-1, int(math.Floor(centre+radius-0.5)))
+		if from > to {
+			from = min(max(from, 0), size-1)
+			to = from
+		}
+		start, sum := len(room), float32(0)
+		for j := from; j <= to; j++ {
+			v := float32(catmullRom((float64(j) + 0.5 - centre) / widen))
+			room = append(room, v)
+			sum += v
+		}
+		weight := room[start:len(room):len(room)]
+		if sum == 0 {
+			weight[len(weight)/2], sum = 1, 1
+		}
+		for k := range weight {
+			weight[k] /= sum
+		}
+		plan[i] = taps{from, weight}
+	}
+	return plan
+}
+
+// catmullRom is the cubic interpolation kernel with a = -1/2.
+func catmullRom(x float64) float64 {
+	x = math.Abs(x)
+	switch {
+	case x < 1:
+		return (1.5*x-2.5)*x*x + 1
+	case x < 2:
+		return ((-0.5*x+2.5)*x-4)*x + 2
+	}
+	return 0
+}
+
+// rows resamples every row to w pixels.
+func rows(p mark.Plane, w int, step float64) mark.Plane {
+	out := mark.Plane{W: w, H: p.H, Pix: make([]float32, w*p.H)}
+	plan := kernel(w, p.W, step)
+	for y := range p.H {
+		src, dst := p.Pix[y*p.W:(y+1)*p.W], out.Pix[y*w:(y+1)*w]
+		for x, t := range plan {
+			in := src[t.from : t.from+len(t.weight)]
+			sum := float32(0)
+			for k, v := range t.weight {
+				sum += v * in[k]
+			}
+			dst[x] = sum
+		}
+	}
+	return out
+}
+
+// columns resamples every column to h pixels.
+func columns(p mark.Plane, h int, step float64) mark.Plane {
+	out := mark.Plane{W: p.W, H: h, Pix: make([]float32, p.W*h)}
+	for y, t := range kernel(h, p.H, step) {
+		dst := out.Pix[y*p.W : (y+1)*p.W]
+		for k, v := range t.weight {
+			src := p.Pix[(t.from+k)*p.W : (t.from+k+1)*p.W]
+			for x, s := range src {
+				dst[x] += v * s
+			}
+		}
+	}
+	return out
+}
+
+// halve averages blocks of 2 x 2 pixels; an odd last row or column is dropped,
+// so that coordinates halve exactly.
+func halve(p mark.Plane) mark.Plane {
+	w, h := p.W/2, p.H/2
+	out := mark.Plane{W: w, H: h, Pix: make([]float32, w*h)}
+	for y := range h {
+		a, b := p.Pix[2*y*p.W:][:2*w], p.Pix[(2*y+1)*p.W:][:2*w]
+		dst := out.Pix[y*w : (y+1)*w]
+		for x := range dst {
+			dst[x] = (a[2*x] + a[2*x+1] + b[2*x] + b[2*x+1]) * 0.25
+		}
+	}
+	return out
+}
+
+// boxMean returns the mean over windows of (2r+1) x (2r+1) pixels, cut at the edges.
+func boxMean(p mark.Plane, r int) mark.Plane {
+	tmp := make([]float32, len(p.Pix))
+	for y := range p.H {
+		boxLine(tmp[y*p.W:(y+1)*p.W], p.Pix[y*p.W:(y+1)*p.W], r)
+	}
+	out := mark.Plane{W: p.W, H: p.H, Pix: make([]float32, len(p.Pix))}
+	sum := make([]float32, p.W)
+	n := 0
+	add := func(y int, sign float32) {
+		for x, v := range tmp[y*p.W : (y+1)*p.W] {
+			sum[x] += sign * v
+		}
+		n += int(sign)
+	}
+	for y := range min(r, p.H) {
+		add(y, 1)
+	}
+	for y := range p.H {
+		if y+r < p.H {
+			add(y+r, 1)
+		}
+		if y-r-1 >= 0 {
+			add(y-r-1, -1)
+		}
+		scale := 1 / float32(n)
+		dst := out.Pix[y*p.W : (y+1)*p.W]
+		for x, v := range sum {
+			dst[x] = v * scale
+		}
+	}
+	return out
+}
+
+// boxLine is boxMean on one line.
+func boxLine(dst, src []float32, r int) {
+	sum, n := float32(0), 0
+	for _, v := range src[:min(r, len(src))] {
+		sum += v
+		n++
+	}
+	for x := range src {
+		if x+r < len(src) {
+			sum += src[x+r]
+			n++
+		}
+		if x-r-1 >= 0 {
+			sum -= src[x-r-1]
+			n--
+		}
+		dst[x] = sum / float32(n)
+	}
+}
