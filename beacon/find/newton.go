@@ -1,0 +1,213 @@
+package find
+
+import (
+	"math"
+	"slices"
+
+	"birdring/canary/mark"
+)
+
+// structure is a plane freed of local brightness and contrast: (x - mean) /
+// (deviation + floor) over windows of a few pixels. Tone curves, vignettes and
+// translucent overlays leave it nearly unchanged.
+type structure struct {
+	mark.Plane
+}
+
+// normRadius is the half side of those windows; noiseFloor keeps noise and
+// compression artefacts of flat areas small (in grey levels).
+const (
+	normRadius = 6
+	edge       = 3 // pixels nearer to an edge are not compared
+	noiseFloor = 6
+)
+
+func newStructure(p mark.Plane) structure {
+	mean := boxMean(p, normRadius)
+	square := mark.Plane{W: p.W, H: p.H, Pix: make([]float32, len(p.Pix))}
+	for i, v := range p.Pix {
+		d := v - mean.Pix[i]
+		mean.Pix[i] = d
+		square.Pix[i] = d * d
+	}
+	dev := boxMean(square, normRadius)
+	for i, d := range mean.Pix {
+		mean.Pix[i] = d / (float32(math.Sqrt(float64(max(dev.Pix[i], 0)))) + noiseFloor)
+	}
+	return structure{mean}
+}
+
+// sample interpolates (cubic, Catmull-Rom) value and gradient at x, y in
+// coordinates with pixel centres at + 0.5; ok is false near and outside the edges.
+func (s *structure) sample(x, y float64) (v, gx, gy float32, ok bool) {
+	x, y = x-0.5, y-0.5
+	if !(x >= edge && y >= edge && x < float64(s.W-1-edge) && y < float64(s.H-1-edge)) {
+		return 0, 0, 0, false
+	}
+	ix, iy := int(x), int(y)
+	wx, dx := cubic(float32(x - float64(ix)))
+	wy, dy := cubic(float32(y - float64(iy)))
+	at := (iy-1)*s.W + ix - 1
+	for k := range 4 {
+		r := s.Pix[at : at+4 : at+4]
+		row := wx[0]*r[0] + wx[1]*r[1] + wx[2]*r[2] + wx[3]*r[3]
+		v += wy[k] * row
+		gx += wy[k] * (dx[0]*r[0] + dx[1]*r[1] + dx[2]*r[2] + dx[3]*r[3])
+		gy += dy[k] * row
+		at += s.W
+	}
+	return v, gx, gy, true
+}
+
+// cubic gives the weights of Catmull-Rom interpolation and of its derivative.
+func cubic(t float32) (w, d [4]float32) {
+	t2 := t * t
+	t3 := t2 * t
+	w = [4]float32{
+		0.5 * (-t3 + 2*t2 - t),
+		0.5 * (3*t3 - 5*t2 + 2),
+		0.5 * (-3*t3 + 4*t2 + t),
+		0.5 * (t3 - t2),
+	}
+	d = [4]float32{
+		0.5 * (-3*t2 + 4*t - 1),
+		0.5 * (9*t2 - 10*t),
+		0.5 * (-9*t2 + 8*t + 1),
+		0.5 * (3*t2 - 2*t),
+	}
+	return w, d
+}
+
+// visit calls do for the suspect pixels that are compared: a regular part of
+// those that lie inside both pictures, about budget of them.
+func (w *work) visit(do func(u, v float64, s, r, gx, gy float32)) {
+	// The rows and columns that can lie inside: the image of ref.
+	inv, ok := invert(w.toRef)
+	if !ok {
+		return
+	}
+	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
+	for _, c := range [4][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+		x, y := apply(inv, c[0]*float64(w.ref.W), c[1]*float64(w.ref.H))
+		x0, y0, x1, y1 = math.Min(x0, x), math.Min(y0, y), math.Max(x1, x), math.Max(y1, y)
+	}
+	left, right := clampInt(x0, edge, w.suspect.W-edge), clampInt(x1+1, edge, w.suspect.W-edge)
+	top, bottom := clampInt(y0, edge, w.suspect.H-edge), clampInt(y1+1, edge, w.suspect.H-edge)
+	step := max(1, int(math.Sqrt(float64((right-left)*(bottom-top))/budget)+0.5))
+	t := w.toRef
+	for y := top; y < bottom; y += step {
+		v := float64(y) + 0.5
+		for x := left + y/step%step; x < right; x += step {
+			u := float64(x) + 0.5
+			r, gx, gy, ok := w.ref.sample(t.A*u+t.B*v+t.C, t.D*u+t.E*v+t.F)
+			if ok {
+				do(u, v, w.suspect.Pix[y*w.suspect.W+x], r, gx, gy)
+			}
+		}
+	}
+}
+
+func clampInt(v float64, lo, hi int) int {
+	return int(math.Min(math.Max(v, float64(lo)), float64(max(lo, hi))))
+}
+
+// step is one robust Gauss-Newton step on the map: suspect = gain * ref + bias.
+// It returns how far the overlap's corners moved, in pixels of the planes, and
+// the correlation before the step; ok is false when there is too little to see.
+func (w *work) step() (far, ncc float64, ok bool) {
+	gain, bias, scale, ncc, n := w.tone()
+	if n < leastSide*leastSide/2 || !(gain > 0.02) {
+		return 0, ncc, false
+	}
+	const params = 8 // A B C D E F of the map, gain, bias
+	var m [params][params]float64
+	var rhs [params]float64
+	cx, cy := float64(w.suspect.W)/2, float64(w.suspect.H)/2
+	unit := 2 / float64(max(w.suspect.W, w.suspect.H))
+	limit := float32(1 / (scale * scale))
+	g32, b32 := float32(gain), float32(bias)
+	w.visit(func(u, v float64, s, r, gx, gy float32) {
+		e := s - g32*r - b32
+		k := 1 / (1 + e*e*limit)
+		k *= k
+		x, y := float32((u-cx)*unit), float32((v-cy)*unit)
+		gx, gy = gx*g32, gy*g32
+		j := [params]float32{gx * x, gx * y, gx, gy * x, gy * y, gy, r, 1}
+		for a := range j {
+			f := k * j[a]
+			rhs[a] += float64(f * e)
+			row := &m[a]
+			for b := a; b < params; b++ {
+				row[b] += float64(f * j[b])
+			}
+		}
+	})
+	rows := make([][]float64, params)
+	for a := range m {
+		rows[a] = make([]float64, params+1)
+		for b := range params {
+			rows[a][b] = m[min(a, b)][max(a, b)]
+		}
+		rows[a][a] *= 1 + 1e-6 // keeps structure in one direction only solvable
+		rows[a][a] += 1e-9
+		rows[a][params] = rhs[a]
+	}
+	sol, ok := solve(rows, 1)
+	if !ok {
+		return 0, ncc, false
+	}
+	d := mark.Affine{A: sol[0][0] * unit, B: sol[1][0] * unit, D: sol[3][0] * unit, E: sol[4][0] * unit}
+	d.C = sol[2][0] - d.A*cx - d.B*cy
+	d.F = sol[5][0] - d.D*cx - d.E*cy
+	next := mark.Affine{
+		A: w.toRef.A + d.A, B: w.toRef.B + d.B, C: w.toRef.C + d.C,
+		D: w.toRef.D + d.D, E: w.toRef.E + d.E, F: w.toRef.F + d.F,
+	}
+	far = moved(w.toRef, next, w.suspect.W, w.suspect.H)
+	if !(far < float64(max(w.suspect.W, w.suspect.H))) {
+		return far, ncc, false
+	}
+	w.toRef = next
+	return far, ncc, true
+}
+
+// tone fits gain and bias, and measures the scale of the residuals (robustly)
+// and the correlation.
+func (w *work) tone() (gain, bias, scale, ncc float64, n int) {
+	var ss, sr, sss, srr, ssr float64
+	w.visit(func(_, _ float64, s, r, _, _ float32) {
+		a, b := float64(s), float64(r)
+		ss, sr, sss, srr, ssr = ss+a, sr+b, sss+a*a, srr+b*b, ssr+a*b
+		n++
+	})
+	if n < 2 {
+		return 0, 0, 1, 0, n
+	}
+	c := 1 / float64(n)
+	vs, vr, cov := sss*c-ss*c*ss*c, srr*c-sr*c*sr*c, ssr*c-ss*c*sr*c
+	if !(vs > 1e-9 && vr > 1e-9) {
+		return 0, 0, 1, 0, n
+	}
+	ncc = cov / math.Sqrt(vs*vr)
+	gain = cov / vr
+	bias = ss*c - gain*sr*c
+	residuals := make([]float32, 0, n/16+1)
+	i := 0
+	w.visit(func(_, _ float64, s, r, _, _ float32) {
+		if i++; i%16 == 0 {
+			residuals = append(residuals, float32(math.Abs(float64(s)-gain*float64(r)-bias)))
+		}
+	})
+	scale = math.Sqrt(vs)
+	if len(residuals) > 0 {
+		slices.Sort(residuals)
+		scale = 3*1.4826*float64(residuals[len(residuals)/2]) + 1e-3
+	}
+	return gain, bias, scale, ncc, n
+}
+
+// correlation is the normalised correlation of the two structures where they overlap.
+func (w *work) correlation() float64 {
+	_, _, _, ncc, _ := w.tone()
+	return ncc
+}
