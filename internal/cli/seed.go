@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"birdring/canary/ring"
+	"birdring/registry"
+)
+
+// seedFlags are the flags of seed.
+type seedFlags struct {
+	decoys, personal, dark int
+	share                  float64
+	photos                 string
+	perDecoy, stories      int
+	code, handles, like    string
+	minHandleBits          float64
+	paintSeed              uint64
+}
+
+func (a *app) seedCommand() *cobra.Command {
+	var f seedFlags
+	cmd := &cobra.Command{
+		Use:   "seed",
+		Short: "Plant decoys: personas with handles, photos, posts and stories",
+		Long: `Plants decoys from a folder of photos (JPEG, PNG, WebP), each photo in one decoy only.
+Metadata is dropped, orientation applied, the longer side reduced to 1080 px. Without
+--photos Birdring paints pictures itself, good enough to try it.`,
+		Args: noArgs,
+	}
+	fl := cmd.Flags()
+	fl.IntVar(&f.decoys, "decoys", 0, "shared decoys to plant (default 1 if no other kind is asked for)")
+	fl.IntVar(&f.personal, "personal", 0, "personal decoys to plant, each for the first account it is shown to")
+	fl.IntVar(&f.dark, "dark", 0, "dark decoys to plant, each for one probe")
+	fl.Float64Var(&f.share, "share", 0.25, "share of accounts before which a shared decoy is put")
+	fl.StringVar(&f.photos, "photos", "", "folder of photos (default: painted pictures)")
+	fl.IntVar(&f.perDecoy, "per-decoy", 6, "pictures of a decoy, the first is the avatar")
+	fl.IntVar(&f.stories, "stories", -1, "how many of them are 24 h stories (default 1 if there is more than one picture)")
+	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
+	fl.StringVar(&f.handles, "handles", "default", "handle model")
+	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")
+	fl.StringVar(&f.like, "like", "", "make files like this one (not built yet)")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return f.check(cmd) }
+	cmd.RunE = a.run(func(ctx context.Context, _ []string) error { return a.seed(ctx, f) })
+	return cmd
+}
+
+// check completes the flags and refuses impossible ones.
+func (f *seedFlags) check(cmd *cobra.Command) error {
+	set := cmd.Flags().Changed
+	if !set("decoys") && !set("personal") && !set("dark") {
+		f.decoys = 1
+	}
+	if !set("stories") {
+		f.stories = min(1, f.perDecoy-1)
+	}
+	switch {
+	case f.decoys < 0 || f.personal < 0 || f.dark < 0:
+		return usagef("--decoys, --personal and --dark cannot be negative")
+	case f.decoys+f.personal+f.dark == 0:
+		return usagef("nothing to plant: ask for --decoys, --personal or --dark")
+	case f.perDecoy < 1 || f.perDecoy > 100:
+		return usagef("--per-decoy must be 1 to 100")
+	case f.stories < 0 || f.stories >= f.perDecoy && f.stories > 0:
+		return usagef("--stories must be 0 to %d: the first picture is the avatar", f.perDecoy-1)
+	case !(f.share > 0 && f.share <= 1):
+		return usagef("--share must be above 0 and at most 1")
+	case f.handles != "default":
+		return usagef("there is no handle model %q: leave --handles away or say default", f.handles)
+	}
+	if _, err := ring.ParseCode(f.code); err != nil {
+		return usagef("--code must be D or U")
+	}
+	return nil
+}
+
+func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
+	if f.like != "" {
+		return errors.New("--like is not built yet; leave it away to write ordinary libjpeg-like files")
+	}
+	reg, err := a.open(ctx, registry.Options{})
+	if err != nil {
+		return err
+	}
+	defer closing(reg, &err)
+	photos, err := a.seedPhotos(f)
+	if err != nil {
+		return err
+	}
+	code, err := ring.ParseCode(f.code)
+	if err != nil {
+		return err
+	}
+	step, done := a.progress("planting")
+	planted, err := reg.Plant(ctx, registry.PlantRequest{
+		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share, Photos: photos,
+		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, MinHandleBits: f.minHandleBits, Progress: step,
+	})
+	done()
+	for _, p := range planted {
+		a.printPlanted(p)
+	}
+	return err
+}
+
+// seedPhotos opens nothing yet: it names the photos of the folder, or painted ones.
+func (a *app) seedPhotos(f seedFlags) ([]registry.Photo, error) {
+	if f.photos == "" {
+		return a.paintedPhotos(f), nil
+	}
+	files, others, err := pictures(f.photos)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no photos in %s: a folder of JPEG, PNG or WebP files is needed", f.photos)
+	}
+	if others > 0 {
+		a.note("%d other files in %s are no pictures and are left aside", others, f.photos)
+	}
+	photos := make([]registry.Photo, 0, len(files))
+	for _, path := range files {
+		photos = append(photos, registry.Photo{Name: path, Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+	}
+	return photos, nil
+}
+
+// paintedPhotos are painted when they are opened; some more than needed, should one be refused.
+func (a *app) paintedPhotos(f seedFlags) []registry.Photo {
+	seed := f.paintSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	need := (f.decoys + f.personal + f.dark) * f.perDecoy
+	a.note("painting %d pictures, seed %d: whoever has read Birdring's source knows painted pictures and bundled personas; for real use give --photos", need, seed)
+	photos := make([]registry.Photo, 0, need+need/4+2)
+	for i := range cap(photos) {
+		photos = append(photos, paintedPhoto(seed, i))
+	}
+	return photos
+}
+
+func (a *app) printPlanted(p registry.Planted) {
+	type photo struct {
+		Photo    string `json:"photo"`
+		File     string `json:"file"`
+		Width    int    `json:"width"`
+		Height   int    `json:"height"`
+		Segments int    `json:"segments"`
+	}
+	type refused struct {
+		File   string `json:"file"`
+		Reason string `json:"reason"`
+	}
+	row := struct {
+		Decoy       string    `json:"decoy"`
+		Kind        string    `json:"kind"`
+		Handle      string    `json:"handle"`
+		DisplayName string    `json:"display_name"`
+		Photos      []photo   `json:"photos"`
+		Refused     []refused `json:"refused"`
+	}{p.Decoy.ID, string(p.Decoy.Kind), p.Decoy.Handle, p.Decoy.DisplayName, []photo{}, []refused{}}
+	for _, q := range p.Photos {
+		row.Photos = append(row.Photos, photo{q.Photo, q.File, q.Width, q.Height, q.Segments})
+	}
+	for _, q := range p.Refused {
+		row.Refused = append(row.Refused, refused{q.File, q.Reason})
+	}
+	a.emit(row, func(w io.Writer) {
+		fmt.Fprintf(w, "%s decoy %s  @%s  %s\n", row.Kind, row.Decoy, row.Handle, printable(row.DisplayName))
+		table(w, "", func(cells func(...any)) {
+			for _, q := range row.Photos {
+				cells(" ", q.Photo, q.File, fmt.Sprintf("%d x %d", q.Width, q.Height), fmt.Sprintf("%d segments", q.Segments))
+			}
+			for _, q := range row.Refused {
+				cells(" ", "refused", q.File, q.Reason)
+			}
+		})
+	})
+}

@@ -1,0 +1,127 @@
+// Package console shows people what Birdring found and lets other programs ask:
+// a few pages for the engineer, and the HTTP API v1.
+//
+// Everything stands behind keys with roles, stored as hashes. The first start
+// makes an admin key and prints it once. Pages need no JavaScript, load nothing
+// from elsewhere and say so in a strict Content-Security-Policy. A score below
+// the line of its level is on no page and in no answer.
+package console
+
+import (
+	"embed"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"birdring/registry"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// Config of a console.
+type Config struct {
+	Registry  *registry.Registry
+	Keys      *Keys
+	PublicURL string // how viewers reach this server; https makes cookies Secure
+	Log       *slog.Logger
+}
+
+// Console serves the pages and the API.
+type Console struct {
+	reg       *registry.Registry
+	keys      *Keys
+	publicURL string
+	log       *slog.Logger
+	sessions  sessions
+	pages     *template.Template
+	mux       *http.ServeMux
+	traces    limiter
+	repeats   repeats
+}
+
+// New returns the console and API of a registry.
+func New(cfg Config) (*Console, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	pages, err := template.New("").Funcs(template.FuncMap{"bits": bits, "when": when, "barWidth": barWidth}).ParseFS(assets, "assets/*.html")
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{reg: cfg.Registry, keys: cfg.Keys, publicURL: cfg.PublicURL, log: cfg.Log, pages: pages, mux: http.NewServeMux()}
+	c.routes()
+	c.api()
+	return c, nil
+}
+
+func (c *Console) routes() {
+	c.mux.HandleFunc("GET /{$}", c.page(c.showSites))
+	c.mux.HandleFunc("GET /site/{site}", c.page(c.showSite))
+	c.mux.HandleFunc("GET /find/{id}/{what}", c.page(c.showPicture))
+	c.mux.HandleFunc("POST /login", c.login)
+	c.mux.HandleFunc("POST /logout", c.logout)
+	c.mux.Handle("GET /assets/{file}", http.HandlerFunc(c.asset))
+	c.mux.HandleFunc("GET /healthz", c.healthz)
+}
+
+// ServeHTTP serves with the headers that keep a page to itself. Forms sent by
+// other sites are refused.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	http.NewCrossOriginProtection().Handler(c.mux).ServeHTTP(w, r)
+}
+
+func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
+	types := map[string]string{"style.css": "text/css; charset=utf-8", "ring.svg": "image/svg+xml"}
+	kind, ok := types[r.PathValue("file")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	f, err := assets.Open("assets/" + r.PathValue("file"))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "max-age=300")
+	if _, err := io.Copy(w, f); err != nil {
+		c.log.DebugContext(r.Context(), "asset cut short", "error", err)
+	}
+}
+
+// barWidth turns evidence into a length: 160 px are 640 bits, ten times the line.
+func barWidth(millibits int64) int { return int(min(160, millibits/4000)) }
+
+// healthz answers 200 while all is well and 503 with the reasons otherwise.
+func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {
+	health, err := c.reg.Health(r.Context())
+	if err != nil {
+		c.log.ErrorContext(r.Context(), "health check", "error", err)
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ok": false, "problems": []string{"the registry does not answer"}})
+		return
+	}
+	status := http.StatusOK
+	if !health.OK {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, health)
+}
+
+// fail answers a page that could not be made; the reason is logged, not shown.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	c.log.ErrorContext(r.Context(), "page", "path", r.URL.Path, "error", err)
+	http.Error(w, "This page could not be made; the server's log says why.", http.StatusInternalServerError)
+}
+
+// recent is what counts as new on the list of sites.
+const recent = 24 * time.Hour

@@ -1,0 +1,198 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"birdring/beacon"
+	"birdring/beacon/journal"
+	"birdring/canary"
+	"birdring/registry"
+)
+
+// ServeOptions of Serve.
+type ServeOptions struct {
+	Dir       string // data folder
+	HTTP      string // address of pages, API, links and pictures
+	DNS       string // address of the DNS beacon, "" for none
+	Zone      string // its zone
+	PublicURL string // how others reach HTTP, "" for its own address
+	Log       *slog.Logger
+	Ready     func(Ready) // called once when everything answers
+}
+
+// Ready says where a server is reached.
+type Ready struct {
+	URL   string // of the console
+	DNS   string // address of the DNS beacon, "" for none
+	Token string // of the admin key made at first start, "" later
+}
+
+// server is one running Serve.
+type server struct {
+	o       ServeOptions
+	reg     *registry.Registry
+	journal *journal.Journal
+	stats   *beacon.Stats
+	log     *slog.Logger
+}
+
+// Serve answers HTTP and DNS on one data folder until ctx ends: it writes each
+// hit to the journal before the reply, takes hits into the registry and
+// delivers alerts. Only one server runs on a folder.
+func Serve(ctx context.Context, o ServeOptions) (err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	listener, err := listen(o.HTTP)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // closed before by the server; this is for early returns
+	if o.PublicURL == "" {
+		o.PublicURL = "http://" + listener.Addr().String()
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{PublicURL: o.PublicURL, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reg.Close()) }()
+	held, err := lock(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	keys, token, err := OpenKeys(o.Dir)
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(filepath.Join(o.Dir, "journal"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	s := &server{o: o, reg: reg, journal: j, stats: &beacon.Stats{}, log: o.Log}
+	return s.run(ctx, listener, s.handler(console), token)
+}
+
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("address %s is in use: stop what listens there or choose another with --http", addr)
+	}
+	return l, err
+}
+
+// handler sends beacon paths to the beacon and everything else to the console.
+func (s *server) handler(console http.Handler) http.Handler {
+	hits := beacon.NewHTTP(beacon.HTTPConfig{
+		Keyring: s.reg.Keyring(),
+		Record:  s.record,
+		Rendition: func(dst []byte, object uint32, v canary.Viewer) ([]byte, error) {
+			return s.reg.RenditionNum(dst, object, v)
+		},
+		Stats: s.stats,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, prefix := range []string{"/l/", "/m/", "/p/"} {
+			if strings.HasPrefix(r.URL.Path, prefix) {
+				hits.ServeHTTP(w, r)
+				return
+			}
+		}
+		console.ServeHTTP(w, r)
+	})
+}
+
+// record puts a hit on disk before anybody gets an answer.
+func (s *server) record(_ context.Context, h beacon.Hit) error {
+	rec, err := h.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	return s.journal.Append(rec)
+}
+
+// run serves until ctx ends, then lets requests finish and takes in what is left.
+func (s *server) run(ctx context.Context, listener net.Listener, handler http.Handler, token string) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
+	if s.o.DNS != "" {
+		dns, err := beacon.ServeDNS(ctx, beacon.DNSConfig{Addr: s.o.DNS, Zone: s.o.Zone, Keyring: s.reg.Keyring(), Record: s.record, Stats: s.stats})
+		if err != nil {
+			return err
+		}
+		defer dns.Close()
+		ready.DNS = dns.Addr()
+	}
+	web := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	var work sync.WaitGroup
+	part := func(name string, f func(context.Context) error) {
+		work.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	part("http", func(context.Context) error {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	part("hits", s.ingest)
+	part("alerts", s.reg.Deliver)
+	if s.o.Ready != nil {
+		s.o.Ready(ready)
+	}
+	<-ctx.Done()
+	cause := context.Cause(ctx)
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	err := web.Shutdown(grace)
+	work.Wait()
+	_, last := s.reg.IngestJournal(grace, s.journal)
+	if errors.Is(cause, context.Canceled) {
+		cause = nil // asked to stop
+	}
+	return errors.Join(cause, err, last)
+}
+
+// ingestEvery is how long a hit waits in the journal until the registry has it.
+const ingestEvery = 200 * time.Millisecond
+
+// ingest takes hits from the journal into the registry. A hit that cannot be
+// stored stays in the journal and is tried again; /healthz shows the failure.
+func (s *server) ingest(ctx context.Context) error {
+	tick := time.NewTicker(ingestEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.reg.IngestJournal(ctx, s.journal); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "hits not stored, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
