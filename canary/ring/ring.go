@@ -1,0 +1,290 @@
+// Package ring draws the secret codeword of a (viewer, picture) pair and scores
+// what was read out of a found picture against it.
+//
+// # Layout v1 (frozen; golden vectors in the test)
+//
+// A picture has m segments. Its codebook has W = ceil(m/64) words of 64 code
+// positions. Code D shares the words among depths 1..5 by .40/.20/.15/.15/.10
+// (largest remainder, ties to the smaller depth), code U gives all to depth 1;
+// words stand in order of depth. A word of depth t is the AND of t keystream
+// words XOR a secret sign word, so a bit is 1 with probability 2^-t or 1-2^-t.
+//
+// Keystreams are AES-128 in counter mode (big-endian 128-bit counter, from 0)
+// under keys derived from the picture key by HKDF-SHA256 with the labels
+// birdring/ring/v1/{prefix,main,sign,order}/<code>/<m>. The first min(8, words of
+// depth 1) words of viewer v are bytes [64v, 64v+64) of the prefix stream, so that a
+// screen of many viewers reads one short contiguous range each; the others follow one another in
+// bytes [Bv, Bv+B) of the main stream, B a multiple of 16. Words are little-endian.
+// Segment k stands at code position Order()[k]: a Fisher-Yates shuffle of all
+// 64W positions, cut to m, drawn from the order stream by rejection.
+//
+// # Evidence
+//
+// NewReading turns the soft values of a find into bets, one per position, with
+// mean exactly 1 over the ring of a viewer whose copy was not involved - whatever
+// the scraper did, because nothing but the values and the bias p enters. Their
+// product is an e-value (research: Shafer 2021, Vovk-Wang 2021, Ville 1939).
+package ring
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"sync"
+)
+
+// Layout is the version of the codeword layout that this package draws.
+const Layout = 1
+
+// MaxSegments bounds the segments of a picture.
+const MaxSegments = 1 << 20
+
+// Code says how the bits of a codebook are biased.
+type Code uint8
+
+// The codes. Their numbers are stored with pictures.
+const (
+	U Code = 1 // uniform: strongest for one account, erased by three that compare copies
+	D Code = 2 // dyadic mix of biases: traces mixed copies
+)
+
+// ParseCode reads a code's name.
+func ParseCode(name string) (Code, error) {
+	switch name {
+	case "U":
+		return U, nil
+	case "D":
+		return D, nil
+	}
+	return 0, fmt.Errorf("unknown code %q: use U or D", name)
+}
+
+// String is the code's name.
+func (c Code) String() string {
+	switch c {
+	case U:
+		return "U"
+	case D:
+		return "D"
+	}
+	return fmt.Sprintf("Code(%d)", uint8(c))
+}
+
+// shares[t-1] is the share of words of depth t, in percent.
+func (c Code) shares() ([]int, error) {
+	switch c {
+	case U:
+		return []int{100}, nil
+	case D:
+		return []int{40, 20, 15, 15, 10}, nil
+	}
+	return nil, fmt.Errorf("unknown code %d: this program knows U (1) and D (2)", uint8(c))
+}
+
+// prefixWords is the most words a viewer takes from the prefix stream.
+const prefixWords = 8
+
+// Book is the codebook of one picture. It is safe for concurrent use.
+type Book struct {
+	code   Code
+	m      int
+	depths []uint8  // per word
+	signs  []uint64 // per word
+	order  []uint32 // per segment
+	prefix int      // words taken from the prefix stream
+	blocks int      // AES blocks of a viewer in the main stream
+	heads  cipher.Block
+	tails  cipher.Block
+	pool   sync.Pool // *scratch
+}
+
+// scratch is room for one viewer's keystream.
+type scratch struct {
+	counter [aes.BlockSize]byte
+	stream  []byte
+}
+
+// NewBook returns the codebook of a picture with m segments under its 32-byte key.
+func NewBook(key []byte, code Code, m int) (*Book, error) {
+	if len(key) != 32 {
+		return nil, fmt.Errorf("picture key of %d bytes: want 32", len(key))
+	}
+	if m < 1 || m > MaxSegments {
+		return nil, fmt.Errorf("%d segments: want 1 to %d", m, MaxSegments)
+	}
+	shares, err := code.shares()
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{code: code, m: m}
+	words := (m + 63) / 64
+	draws := 0
+	for t, n := range apportion(words, shares) {
+		for range n {
+			b.depths = append(b.depths, uint8(t+1))
+		}
+		if t == 0 {
+			b.prefix = min(prefixWords, n)
+		}
+		draws += n * (t + 1)
+	}
+	b.blocks = ((draws-b.prefix)*8 + aes.BlockSize - 1) / aes.BlockSize
+	if b.heads, err = b.cipher(key, "prefix"); err != nil {
+		return nil, err
+	}
+	if b.tails, err = b.cipher(key, "main"); err != nil {
+		return nil, err
+	}
+	if err := b.drawSigns(key); err != nil {
+		return nil, err
+	}
+	if err := b.drawOrder(key); err != nil {
+		return nil, err
+	}
+	b.pool.New = func() any { return &scratch{stream: make([]byte, 64+b.blocks*aes.BlockSize)} }
+	return b, nil
+}
+
+// apportion shares n words among depths by largest remainder, ties to the smaller depth.
+func apportion(n int, percent []int) []int {
+	out := make([]int, len(percent))
+	left := n
+	for t, p := range percent {
+		out[t] = n * p / 100
+		left -= out[t]
+	}
+	taken := make([]bool, len(percent))
+	for range left {
+		best := -1
+		for t, p := range percent {
+			if !taken[t] && (best < 0 || n*p%100 > n*percent[best]%100) {
+				best = t
+			}
+		}
+		out[best]++
+		taken[best] = true
+	}
+	return out
+}
+
+// cipher derives the block cipher of one stream of the book.
+func (b *Book) cipher(key []byte, stream string) (cipher.Block, error) {
+	label := fmt.Sprintf("birdring/ring/v1/%s/%s/%d", stream, b.code, b.m)
+	k, err := hkdf.Key(sha256.New, key, nil, label, 16)
+	if err != nil {
+		return nil, fmt.Errorf("derive %s: %w", label, err)
+	}
+	return aes.NewCipher(k)
+}
+
+func (b *Book) drawSigns(key []byte) error {
+	c, err := b.cipher(key, "sign")
+	if err != nil {
+		return err
+	}
+	stream := make([]byte, (len(b.depths)*8+15)/16*16)
+	cipher.NewCTR(c, make([]byte, 16)).XORKeyStream(stream, stream)
+	b.signs = make([]uint64, len(b.depths))
+	for i := range b.signs {
+		b.signs[i] = binary.LittleEndian.Uint64(stream[8*i:])
+	}
+	return nil
+}
+
+func (b *Book) drawOrder(key []byte) error {
+	c, err := b.cipher(key, "order")
+	if err != nil {
+		return err
+	}
+	ctr := cipher.NewCTR(c, make([]byte, 16))
+	var buf [4]byte
+	next := func() uint32 {
+		clear(buf[:])
+		ctr.XORKeyStream(buf[:], buf[:])
+		return binary.LittleEndian.Uint32(buf[:])
+	}
+	all := make([]uint32, 64*len(b.depths))
+	for i := range all {
+		all[i] = uint32(i)
+	}
+	for i := range b.m {
+		j := i + int(below(uint32(len(all)-i), next))
+		all[i], all[j] = all[j], all[i]
+	}
+	b.order = all[:b.m:b.m]
+	return nil
+}
+
+// below draws a number in 0..n-1 without bias, rejecting the uneven rest.
+func below(n uint32, next func() uint32) uint32 {
+	limit := ^uint32(0) - (^uint32(0)%n+1)%n
+	for {
+		if v := next(); v <= limit {
+			return v % n
+		}
+	}
+}
+
+// M is the number of segments.
+func (b *Book) M() int { return b.m }
+
+// Code is the book's code.
+func (b *Book) Code() Code { return b.code }
+
+// Words is the length of a codeword in 64-bit words.
+func (b *Book) Words() int { return len(b.depths) }
+
+// Order gives the code position of every segment. The caller must not change it.
+func (b *Book) Order() []uint32 { return b.order }
+
+// P is the probability that the bit at a code position is 1, over viewers.
+func (b *Book) P(pos int) float64 {
+	p := 1 / float64(uint64(1)<<b.depths[pos>>6])
+	if b.signs[pos>>6]>>(pos&63)&1 == 1 {
+		return 1 - p
+	}
+	return p
+}
+
+// Codeword writes the ring of viewer v into dst, len(dst) = Words(): the bit of
+// code position i is bit i&63 of word i>>6. It does not allocate.
+func (b *Book) Codeword(dst []uint64, v uint64) {
+	s := b.pool.Get().(*scratch)
+	s.fill(b.heads, s.stream[:64], v, 4)
+	s.fill(b.tails, s.stream[64:], v, uint64(b.blocks))
+	b.assemble(dst, s.stream[:64], s.stream[64:])
+	b.pool.Put(s)
+}
+
+// fill writes the keystream of viewer v, n blocks long.
+func (s *scratch) fill(c cipher.Block, dst []byte, v, n uint64) {
+	hi, lo := bits.Mul64(v, n)
+	for i := 0; i < len(dst); i += aes.BlockSize {
+		binary.BigEndian.PutUint64(s.counter[:8], hi)
+		binary.BigEndian.PutUint64(s.counter[8:], lo)
+		c.Encrypt(dst[i:i+aes.BlockSize], s.counter[:])
+		if lo++; lo == 0 {
+			hi++
+		}
+	}
+}
+
+// assemble makes the words out of a viewer's two stretches of keystream.
+func (b *Book) assemble(dst []uint64, head, tail []byte) {
+	for i := range b.prefix {
+		dst[i] = binary.LittleEndian.Uint64(head[8*i:]) ^ b.signs[i]
+	}
+	at := 0
+	for i := b.prefix; i < len(b.depths); i++ {
+		w := ^uint64(0)
+		for range b.depths[i] {
+			w &= binary.LittleEndian.Uint64(tail[at:])
+			at += 8
+		}
+		dst[i] = w ^ b.signs[i]
+	}
+}
