@@ -123,7 +123,7 @@ func (a *app) seedPhotos(f seedFlags) ([]registry.Photo, error) {
 		return nil, fmt.Errorf("no photos in %s: a folder of JPEG, PNG or WebP files is needed", f.photos)
 	}
 	if others > 0 {
-		a.note("%d other files in %s are no pictures and are left aside", others, f.photos)
+		a.note("files in %s that are no pictures, left aside: %d", f.photos, others)
 	}
 	photos := make([]registry.Photo, 0, len(files))
 	for _, path := range files {

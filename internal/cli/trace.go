@@ -78,7 +78,7 @@ func (a *app) suspects(f traceFlags, args []string) ([]suspect, error) {
 				a.problem("%v", err)
 			}
 			if others > 0 {
-				a.note("%d other files in %s are no pictures and are left aside", others, arg)
+				a.note("files in %s that are no pictures, left aside: %d", arg, others)
 			}
 		}
 		for _, path := range files {

@@ -1,0 +1,23 @@
+package console
+
+// For the tests of package console_test.
+var (
+	Align       = align
+	Difference  = difference
+	Heatmap     = heatmap
+	PerSegment  = perSegment
+	Plot        = plot
+	Limits      = limits
+	Sentence    = sentence
+	Probability = probability
+	Duration    = duration
+	Geometry    = geometry
+	StoryNote   = story
+	Lock        = lock
+)
+
+// OneOrManyExposures is the parser of POST /v1/exposures.
+func OneOrManyExposures(body []byte) (int, error) {
+	asks, err := oneOrMany[exposureAsk](body, 100)
+	return len(asks), err
+}

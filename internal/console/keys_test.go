@@ -1,0 +1,105 @@
+package console_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"birdring/internal/console"
+)
+
+func TestKeysAreStoredHashedAndTheLastAdminStays(t *testing.T) {
+	dir := t.TempDir()
+	keys, secret, err := console.OpenKeys(dir)
+	if err != nil || secret == "" {
+		t.Fatalf("first start: secret %q, error %v", secret, err)
+	}
+	file := filepath.Join(dir, "api-keys.json")
+	data, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(data), strings.TrimPrefix(secret, "brk_")) {
+		t.Fatalf("the secret is in the file (error %v)", err)
+	}
+	if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v, error %v", st.Mode(), err)
+	}
+	admin, ok := keys.Check(secret)
+	if !ok || admin.Role != console.Admin {
+		t.Fatal("the admin key does not open")
+	}
+	if _, ok := keys.Check("brk_WRONG"); ok {
+		t.Fatal("a wrong secret opens")
+	}
+	if err := keys.Remove(admin.ID); err == nil {
+		t.Fatal("the last admin key was removed")
+	}
+	reader, readerSecret, err := keys.Add(console.Reader, "dashboard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := keys.Add("king", ""); err == nil {
+		t.Fatal("a role that does not exist was given")
+	}
+	again, secret2, err := console.OpenKeys(dir)
+	if err != nil || secret2 != "" {
+		t.Fatalf("second start: secret %q, error %v", secret2, err)
+	}
+	if k, ok := again.Check(readerSecret); !ok || k.Role != console.Reader {
+		t.Fatal("the reader's key was lost")
+	}
+	if err := again.Remove(reader.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := again.Check(readerSecret); ok {
+		t.Fatal("a removed key opens")
+	}
+}
+
+func TestDamagedKeyFileIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "api-keys.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := console.OpenKeys(dir); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+func TestRolesMayWhatTheyMay(t *testing.T) {
+	all := []console.Role{console.Platform, console.Reader, console.Analyst, console.Admin}
+	want := map[console.Role]string{
+		console.Platform: "platform", console.Reader: "reader", console.Analyst: "reader analyst", console.Admin: "platform reader analyst admin",
+	}
+	for _, r := range all {
+		var may []string
+		for _, need := range all {
+			if r.May(need) {
+				may = append(may, string(need))
+			}
+		}
+		if got := strings.Join(may, " "); got != want[r] {
+			t.Errorf("%s may %s, want %s", r, got, want[r])
+		}
+	}
+}
+
+func TestOnlyOneServerOnAFolder(t *testing.T) {
+	dir := t.TempDir()
+	first, err := console.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := console.Lock(dir); err == nil || !strings.Contains(err.Error(), "another birdring serve") {
+		t.Fatalf("second lock: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := console.Lock(dir)
+	if err != nil {
+		t.Fatalf("lock after release: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
