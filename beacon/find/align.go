@@ -68,10 +68,9 @@ func Align(ctx context.Context, ref, suspect mark.Plane, starts []mark.Affine) (
 		if !last[i].ok {
 			last[i] = coarse
 		}
-		last[i].ncc = a.judge(last[i].t)
 	}
 	slices.SortStableFunc(last, better)
-	return last[0].t, last[0].ncc, nil
+	return last[0].t, a.judge(last[0].t), nil
 }
 
 // hypothesis is one way the picture may lie.
@@ -143,6 +142,7 @@ type aligner struct {
 
 // work is a pair of planes of about the same scale, on which a map is refined.
 type work struct {
+	plain        mark.Plane // ref before its structure was taken
 	ref, suspect structure
 	toRef        mark.Affine // suspect plane px -> ref plane px
 	refScale     mark.Affine // ref px -> ref plane px
@@ -205,8 +205,9 @@ func (a *aligner) prepare(t mark.Affine, c float64) work {
 	sp, sx, sy := a.suspect.at(c, c)
 	gx, gy := math.Hypot(t.A, t.D), math.Hypot(t.B, t.E)
 	rp, rx, ry := a.ref.at(math.Min(gx*c, 1), math.Min(gy*c, 1))
+	rp, sp = soften(rp), soften(sp)
 	w := work{
-		ref: newStructure(rp), suspect: newStructure(sp),
+		plain: rp, ref: newStructure(rp), suspect: newStructure(sp),
 		refScale: scaling(rx, ry), suspectScale: scaling(sx, sy),
 	}
 	w.put(t)
@@ -235,21 +236,14 @@ func (a *aligner) refine(h *hypothesis, from, to int) {
 		h.ok = false
 		return
 	}
-	for _, c := range a.levels(h.t, from, to) {
+	levels := a.levels(h.t, from, to)
+	for i, c := range levels {
 		w := a.prepare(h.t, c)
-		for range 15 {
-			if a.ctx.Err() != nil {
-				return
-			}
-			step, ncc, ok := w.step()
-			h.ncc = ncc
-			if !ok {
-				h.ok = false
-				return
-			}
-			if step < 0.004 {
-				break
-			}
+		if !a.settle(&w, h) {
+			return
+		}
+		if i == len(levels)-1 && to == math.MaxInt && w.match() && !a.settle(&w, h) {
+			return
 		}
 		t, ok := w.take()
 		side, _ := a.overlap(h.start)
@@ -259,6 +253,25 @@ func (a *aligner) refine(h *hypothesis, from, to int) {
 		}
 		h.t = t
 	}
+}
+
+// settle steps until nothing moves; false when the hypothesis (or the time) is lost.
+func (a *aligner) settle(w *work, h *hypothesis) bool {
+	for range 15 {
+		if a.ctx.Err() != nil {
+			return false
+		}
+		step, ncc, ok := w.step()
+		h.ncc = ncc
+		if !ok {
+			h.ok = false
+			return false
+		}
+		if step < 0.004 {
+			break
+		}
+	}
+	return true
 }
 
 // judge is the correlation of local structure at judgeSide.

@@ -137,14 +137,14 @@ func (x *Index) candidates(q *Query) []int {
 		score float32
 	}
 	var all []scored
-	plain, mirrored := x.votes(q)
+	votes := x.votes(q)
 	for i, p := range x.prints {
-		score := max(plain[i], mirrored[i])
+		score := votes[i].most()
 		d, _ := q.distance(p)
 		if d <= pdqMaybe {
 			score += float32(2 * (pdqMaybe + 1 - d))
 		}
-		if score >= 2 {
+		if score >= leastVotes {
 			all = append(all, scored{i, score})
 		}
 	}
@@ -158,44 +158,83 @@ func (x *Index) candidates(q *Query) []int {
 	return out
 }
 
-// votes counts for each print the suspect's keypoints that resemble one of its
-// own; a keypoint that resembles many prints is worth less for each.
-func (x *Index) votes(q *Query) (plain, mirrored []float32) {
-	plain, mirrored = make([]float32, len(x.ids)), make([]float32, len(x.ids))
-	stamp := make([]uint32, len(x.ids))
-	var hits []int
-	for i := range q.points {
-		hits = x.resembling(&q.points[i].desc, uint32(2*i+1), stamp, hits[:0])
-		for _, h := range hits {
-			plain[h] += 1 / float32(len(hits))
-		}
-		hits = x.resembling(&q.mirrored[i], uint32(2*i+2), stamp, hits[:0])
-		for _, h := range hits {
-			mirrored[h] += 1 / float32(len(hits))
+// tally is what the keypoints of a suspect say for one print: by form (plain,
+// mirrored) and by how far the keypoints are turned, because those of one
+// picture are all turned alike.
+type tally [2][voteTurns]float32
+
+const (
+	voteTurns  = 16
+	leastVotes = 1
+)
+
+// most is the best vote over forms and neighbouring turns.
+func (v *tally) most() float32 {
+	best := float32(0)
+	for f := range v {
+		for t := range voteTurns {
+			best = max(best, v[f][t]+v[f][(t+1)%voteTurns])
 		}
 	}
-	return plain, mirrored
+	return best
 }
 
-// resembling appends the prints that hold a keypoint near d, each once.
-func (x *Index) resembling(d *descriptor, now uint32, stamp []uint32, hits []int) []int {
+// votes counts for each print the suspect's keypoints that resemble one of its
+// own; a keypoint that resembles many prints is worth less for each.
+func (x *Index) votes(q *Query) []tally {
+	out := make([]tally, len(x.ids))
+	nearest := make([]hit, len(x.ids))
+	var owners []int
+	for i := range q.points {
+		for form := range 2 {
+			d := &q.points[i].desc
+			if form == 1 {
+				d = &q.mirrored[i]
+			}
+			owners = x.resembling(d, uint32(2*i+form+1), nearest, owners[:0])
+			for _, o := range owners {
+				angle := q.points[i].angle
+				if form == 1 {
+					angle = 128 - angle
+				}
+				turn := (angle - x.points[nearest[o].point].angle) / (256 / voteTurns)
+				w := float32(descMaybe+8-nearest[o].distance) / 32
+				out[o][form][turn] += w * w / float32(len(owners))
+			}
+		}
+	}
+	return out
+}
+
+// hit is the nearest keypoint of a print to the suspect's keypoint number query.
+type hit struct {
+	query, point uint32
+	distance     int
+}
+
+// resembling appends the prints that hold a keypoint near d, each once, and
+// notes their nearest.
+func (x *Index) resembling(d *descriptor, query uint32, nearest []hit, owners []int) []int {
 	for t := range tables {
 		p := x.head[t][key(d, t)]
 		for steps := 0; p != noPoint && steps < chainLimit; steps++ {
-			if x.points[p].desc.distance(d) <= descMaybe {
+			if n := x.points[p].desc.distance(d); n <= descMaybe {
 				// The last print that starts at or before p: prints without
 				// keypoints start where the next one does.
 				owner, _ := slices.BinarySearch(x.first, p+1)
 				owner--
-				if stamp[owner] != now {
-					stamp[owner] = now
-					hits = append(hits, owner)
+				switch h := &nearest[owner]; {
+				case h.query != query:
+					*h = hit{query, p, n}
+					owners = append(owners, owner)
+				case n < h.distance:
+					h.point, h.distance = p, n
 				}
 			}
 			p = x.next[p][t]
 		}
 	}
-	return hits
+	return owners
 }
 
 // Locate says whether and how one planted picture lies in a suspect, as Search

@@ -37,6 +37,29 @@ func newStructure(p mark.Plane) structure {
 	return structure{mean}
 }
 
+// soften blurs with a Gaussian of sigma 1. Interpolating between pixels blurs a
+// little too; on planes with sharper detail a blurred suspect would fit best
+// half a pixel beside its place.
+func soften(p mark.Plane) mark.Plane {
+	const a, b, c = 6.0 / 16, 4.0 / 16, 1.0 / 16
+	tmp := slices.Clone(p.Pix)
+	for y := range p.H {
+		src, dst := p.Pix[y*p.W:(y+1)*p.W], tmp[y*p.W:(y+1)*p.W]
+		for x := 2; x < p.W-2; x++ {
+			dst[x] = a*src[x] + b*(src[x-1]+src[x+1]) + c*(src[x-2]+src[x+2])
+		}
+	}
+	out := mark.Plane{W: p.W, H: p.H, Pix: slices.Clone(tmp)}
+	for y := 2; y < p.H-2; y++ {
+		dst := out.Pix[y*p.W : (y+1)*p.W]
+		m2, m1, z, p1, p2 := tmp[(y-2)*p.W:], tmp[(y-1)*p.W:], tmp[y*p.W:], tmp[(y+1)*p.W:], tmp[(y+2)*p.W:]
+		for x := range dst {
+			dst[x] = a*z[x] + b*(m1[x]+p1[x]) + c*(m2[x]+p2[x])
+		}
+	}
+	return out
+}
+
 // sample interpolates (cubic, Catmull-Rom) value and gradient at x, y in
 // coordinates with pixel centres at + 0.5; ok is false near and outside the edges.
 func (s *structure) sample(x, y float64) (v, gx, gy float32, ok bool) {
@@ -204,6 +227,24 @@ func (w *work) tone() (gain, bias, scale, ncc float64, n int) {
 		scale = 3*1.4826*float64(residuals[len(residuals)/2]) + 1e-3
 	}
 	return gain, bias, scale, ncc, n
+}
+
+// match blurs ref as far as the suspect seems to have been blurred, and says
+// whether it did: against a sharper reference a blurred suspect fits best where
+// interpolation blurs most, beside its place.
+func (w *work) match() bool {
+	best, blurred := w.correlation(), false
+	for range 8 {
+		next := *w
+		next.plain = soften(w.plain)
+		next.ref = newStructure(next.plain)
+		ncc := next.correlation()
+		if ncc < best+1e-4 {
+			break
+		}
+		*w, best, blurred = next, ncc, true
+	}
+	return blurred
 }
 
 // correlation is the normalised correlation of the two structures where they overlap.

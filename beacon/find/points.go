@@ -3,7 +3,6 @@ package find
 import (
 	"math"
 	"math/bits"
-	"math/rand/v2"
 
 	"birdring/canary/mark"
 )
@@ -25,41 +24,16 @@ func (d *descriptor) distance(o *descriptor) int {
 }
 
 // point is a keypoint. Positions are fractions of the picture's sides, 1/65536
-// each; size is the pixel of its level in 1/65536 of the longer side's base.
+// each.
 type point struct {
 	x, y  uint16
 	angle uint8 // orientation in 1/256 turn
-	level uint8 // half steps of log2 of the patch size, see levelSize
+	level uint8 // size of the level it was found on, see levelCode
 	desc  descriptor
 }
 
 // patchRadius is how far from the keypoint orientation and descriptor look.
 const patchRadius = 15
-
-// brief lists the point pairs that a descriptor compares: drawn once, normally
-// distributed, within a radius of 13 so that turning keeps them in the patch.
-var brief = func() (pairs [256][4]int8) {
-	rng := rand.New(rand.NewPCG(0x62697264, 0x72696e67))
-	one := func() (int8, int8) {
-		for {
-			x, y := rng.NormFloat64()*6.2, rng.NormFloat64()*6.2
-			if x*x+y*y <= 13*13 {
-				return int8(math.Round(x)), int8(math.Round(y))
-			}
-		}
-	}
-	for i := range pairs {
-		for {
-			ax, ay := one()
-			bx, by := one()
-			if dx, dy := int(ax)-int(bx), int(ay)-int(by); dx*dx+dy*dy >= 16 {
-				pairs[i] = [4]int8{ax, ay, bx, by}
-				break
-			}
-		}
-	}
-	return pairs
-}()
 
 // orientation is the direction from the corner to the centroid of brightness in
 // its patch, in radians.
@@ -88,30 +62,33 @@ var patchHalf = func() (half [2*patchRadius + 1]int) {
 
 // describe compares the point pairs, turned by angle. With flip -1 it gives what
 // the same corner would give in the mirrored picture.
-func (l *level) describe(x, y int, angle float64, flip float64) (d descriptor) {
+func (l *level) describe(x, y int, angle float64, flip int8) (d descriptor) {
 	sin, cos := math.Sincos(angle)
-	at := y*l.w + x
-	value := func(u, v int8) byte {
-		fu, fv := float64(u), float64(v)*flip
-		dx := int(math.Floor(cos*fu - sin*fv + 0.5))
-		dy := int(math.Floor(sin*fu + cos*fv + 0.5))
-		return l.smooth[at+dy*l.w+dx]
-	}
 	for i := range brief {
 		p := &brief[i]
-		if value(p[0], p[1]) < value(p[2], p[3]) {
+		if l.turned(x, y, sin, cos, p[0], p[1]*flip) < l.turned(x, y, sin, cos, p[2], p[3]*flip) {
 			d[i>>6] |= 1 << (i & 63)
 		}
 	}
 	return d
 }
 
-// points finds up to n keypoints over all levels; mirrored holds, place by
-// place, the descriptors of the mirrored picture when asked for.
-func (p pyramid) points(n int, mirror bool) (plain []point, mirrored []descriptor) {
-	if len(p) == 0 {
-		return nil, nil
-	}
+// turned is the smoothed brightness at u, v in the turned patch around x, y.
+func (l *level) turned(x, y int, sin, cos float64, u, v int8) byte {
+	const lift = 64 // keeps the rounding below positive
+	fu, fv := float64(u), float64(v)
+	dx := int(cos*fu-sin*fv+lift+0.5) - lift
+	dy := int(sin*fu+cos*fv+lift+0.5) - lift
+	return l.smooth[(y+dy)*l.w+x+dx]
+}
+
+// place is a corner on a level of a pyramid.
+type place struct {
+	x, y, level int
+}
+
+// places chooses about n corners, fewer on the coarser levels.
+func (p pyramid) places(n int) (out []place) {
 	share := 0.0
 	for i := range p {
 		share += math.Pow(levelStep, -float64(i))
@@ -120,17 +97,27 @@ func (p pyramid) points(n int, mirror bool) (plain []point, mirrored []descripto
 		l := &p[i]
 		want := int(math.Round(float64(n) * math.Pow(levelStep, -float64(i)) / share))
 		for _, c := range spread(l.corners(), l.w, l.h, want) {
-			angle := l.orientation(c.x, c.y)
-			plain = append(plain, point{
-				x:     fraction(c.x, l.w),
-				y:     fraction(c.y, l.h),
-				angle: uint8(int(math.Round(angle/(2*math.Pi)*256)) & 255),
-				level: levelCode(max(l.w, l.h)),
-				desc:  l.describe(c.x, c.y, angle, 1),
-			})
-			if mirror {
-				mirrored = append(mirrored, l.describe(c.x, c.y, angle, -1))
-			}
+			out = append(out, place{c.x, c.y, i})
+		}
+	}
+	return out
+}
+
+// points finds about n keypoints over all levels; mirrored holds, place by
+// place, the descriptors of the mirrored picture when asked for.
+func (p pyramid) points(n int, mirror bool) (plain []point, mirrored []descriptor) {
+	for _, c := range p.places(n) {
+		l := &p[c.level]
+		angle := l.orientation(c.x, c.y)
+		plain = append(plain, point{
+			x:     fraction(c.x, l.w),
+			y:     fraction(c.y, l.h),
+			angle: uint8(int(math.Round(angle/(2*math.Pi)*256)) & 255),
+			level: levelCode(max(l.w, l.h)),
+			desc:  l.describe(c.x, c.y, angle, 1),
+		})
+		if mirror {
+			mirrored = append(mirrored, l.describe(c.x, c.y, angle, -1))
 		}
 	}
 	return plain, mirrored
