@@ -3,15 +3,18 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"birdring/internal/console"
 	"birdring/internal/demo"
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	o := demo.Options{Sites: 8, Accounts: 200}
+	o := demo.Options{Sites: 8, Accounts: 200, CloneArg: []string{"demo", "clone"}}
+	var hold bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play the whole story on this machine and check it against the truth",
@@ -23,7 +26,7 @@ joined at the end. Exit 1 if any site came out wrong.`,
 	cmd.Flags().IntVar(&o.Sites, "sites", o.Sites, "clone sites")
 	cmd.Flags().IntVar(&o.Accounts, "accounts", o.Accounts, "accounts on the platform")
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, "keep the data folder")
-	cmd.Flags().BoolVar(&o.Hold, "hold", false, "keep serving the console until stopped")
+	cmd.Flags().BoolVar(&hold, "hold", false, "keep serving the console until stopped")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of painted pictures and crowd (default: drawn and printed)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.Sites < 1 || o.Accounts < 1 {
@@ -40,6 +43,9 @@ joined at the end. Exit 1 if any site came out wrong.`,
 			return err
 		}
 		o.JSON, o.Out, o.Log, o.Exe = a.json, a.out, a.err, exe
+		if hold {
+			o.Hold = a.hold
+		}
 		ok, err := demo.Run(ctx, o)
 		if err == nil && !ok {
 			err = errors.New("the result differs from the truth, see above")
@@ -48,6 +54,13 @@ joined at the end. Exit 1 if any site came out wrong.`,
 	})
 	cmd.AddCommand(a.demoPlatformCommand(), a.demoCloneCommand())
 	return cmd
+}
+
+// hold serves the console on what the demo left, until the program is stopped.
+func (a *app) hold(ctx context.Context, dir string) error {
+	return console.Serve(ctx, console.ServeOptions{Dir: dir, HTTP: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(a.err, nil)), Ready: func(r console.Ready) {
+		a.note("console at %s, token %s; stop with Ctrl-C", r.URL, r.Token)
+	}})
 }
 
 func (a *app) demoPlatformCommand() *cobra.Command {
@@ -78,8 +91,8 @@ func (a *app) demoCloneCommand() *cobra.Command {
 		Use:                "clone",
 		Hidden:             true,
 		DisableFlagParsing: true,
-		RunE: a.run(func(ctx context.Context, args []string) error {
-			return demo.CloneMain(ctx, args)
+		RunE: a.run(func(ctx context.Context, _ []string) error {
+			return demo.CloneMain(ctx)
 		}),
 	}
 }

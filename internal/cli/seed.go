@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"birdring/canary/ring"
+	"birdring/internal/demo"
 	"birdring/registry"
 )
 
@@ -140,11 +141,7 @@ func (a *app) paintedPhotos(f seedFlags) []registry.Photo {
 	}
 	need := (f.decoys + f.personal + f.dark) * f.perDecoy
 	a.note("painting %d pictures, seed %d: whoever has read Birdring's source knows painted pictures and bundled personas; for real use give --photos", need, seed)
-	photos := make([]registry.Photo, 0, need+need/4+2)
-	for i := range cap(photos) {
-		photos = append(photos, paintedPhoto(seed, i))
-	}
-	return photos
+	return demo.Painted(seed, need+need/4+2)
 }
 
 func (a *app) printPlanted(p registry.Planted) {
