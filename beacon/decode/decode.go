@@ -140,10 +140,14 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	if err := checkSize(f, data, lim); err != nil {
 		return nil, err
 	}
-	img, err := f.decode(&reader{ctx: ctx, Reader: bytes.NewReader(data)})
+	in := reader{ctx: ctx, data: data}
+	img, err := f.decode(&in)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if in.ended { // decoders have many words for this one
+			return nil, fmt.Errorf("%s %w", f.name, ErrTruncated)
 		}
 		return nil, explain(f.name, err)
 	}
@@ -199,16 +203,24 @@ func explain(name string, err error) error {
 	return fmt.Errorf("%w: %v", ErrDamaged, err)
 }
 
-// reader ends with its context.
+// reader reads data until its context ends. It has no other methods on purpose:
+// decoders would use them to go around Read.
 type reader struct {
-	ctx context.Context
-	*bytes.Reader
+	ctx   context.Context
+	data  []byte
+	ended bool // more was asked for than there is
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
+	if len(r.data) == 0 {
+		r.ended = true
+		return 0, io.EOF
+	}
 	// Small pieces, so that a slow picture notices the end soon.
-	return r.Reader.Read(p[:min(len(p), 1<<16)])
+	n := copy(p[:min(len(p), 1<<16)], r.data)
+	r.data = r.data[n:]
+	return n, nil
 }
