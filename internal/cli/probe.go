@@ -58,5 +58,12 @@ func printProbe(w io.Writer, r registry.ProbeResult) {
 	if r.Requester != nil {
 		who = "asked for by " + printable(*r.Requester)
 	}
-	fmt.Fprintf(w, "%s  @%s  asked %s  %s  %s\n", printable(r.Site), r.Handle, stamp(r.Asked), who, bits(r.Bits))
+	answer := "no answer"
+	if r.Answered {
+		answer = "answered"
+	}
+	if r.Bits != nil {
+		answer += ", the ring in the answer is the requester's: " + bits(*r.Bits)
+	}
+	fmt.Fprintf(w, "%s  @%s  asked %s  %s  %s\n", printable(r.Site), r.Handle, stamp(r.Asked), who, answer)
 }

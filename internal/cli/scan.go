@@ -70,10 +70,10 @@ func printSighting(w io.Writer, s registry.ScanSighting) {
 }
 
 func printSite(w io.Writer, s registry.SiteResult) {
-	if s.Account == nil {
+	if s.Account == nil || s.Bits == nil {
 		fmt.Fprintf(w, "%s: %s, no account is named (%d pictures)\n", printable(s.Site), s.Verdict, s.Pictures)
 		return
 	}
 	fmt.Fprintf(w, "%s: %s, the copy served to %s, %s from %d pictures of decoys %s\n",
-		printable(s.Site), s.Verdict, printable(*s.Account), bits(s.Bits), s.Pictures, strings.Join(s.Decoys, ", "))
+		printable(s.Site), s.Verdict, printable(*s.Account), bits(*s.Bits), s.Pictures, strings.Join(s.Decoys, ", "))
 }

@@ -51,16 +51,12 @@ func (c *Console) showPicture(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) picture(ctx context.Context, id, what, account string) (image.Image, error) {
-	named, err := c.reg.FindAccount(ctx, id)
+	ev, err := c.reg.Evidence(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if account != named {
+	if account != ev.Account {
 		return nil, registry.ErrNotFound
-	}
-	ev, err := c.reg.Evidence(ctx, id, account)
-	if err != nil {
-		return nil, err
 	}
 	found, err := decode.Decode(ctx, ev.Data, decode.Default())
 	if err != nil {
@@ -96,7 +92,7 @@ func (c *Console) picture(ctx context.Context, id, what, account string) (image.
 
 // served is the copy as the account got it.
 func (c *Console) served(ctx context.Context, ev registry.Evidence) (image.Image, error) {
-	data, err := c.reg.Rendition(nil, ev.Photo, ev.Viewers[0])
+	data, err := c.reg.Rendition(nil, ev.Photo, ev.Viewer)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +115,7 @@ func (c *Console) segments(ctx context.Context, ev registry.Evidence) ([]float64
 		return nil, fmt.Errorf("find %s holds %d values for %d segments", ev.ID, len(ev.Y), book.M())
 	}
 	word := make([]uint64, book.Words())
-	book.Codeword(word, uint64(ev.Viewers[0]))
+	book.Codeword(word, uint64(ev.Viewer))
 	return perSegment(book, word, ev.Y), nil
 }
 

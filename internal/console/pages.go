@@ -26,11 +26,15 @@ type strip struct {
 }
 
 func (c *Console) frame(r *http.Request, title string) (frame, error) {
+	n, err := c.reg.Counts(r.Context(), time.Now().Add(-24*time.Hour))
+	if err != nil {
+		return frame{}, err
+	}
 	h, err := c.reg.Health(r.Context())
 	if err != nil {
 		return frame{}, err
 	}
-	return frame{title, &strip{h.Decoys, h.Viewers, h.Exposures, h.Problems}}, nil
+	return frame{title, &strip{n.Decoys, n.Viewers, n.Exposures, h.Problems}}, nil
 }
 
 // render makes the whole page before the first byte goes out.
@@ -90,10 +94,7 @@ func (c *Console) showSites(w http.ResponseWriter, r *http.Request) {
 }
 
 // findCard is one found picture on the page of a site.
-type findCard struct {
-	registry.FindView
-	Account string // the account whose copy it is, "" if none is named
-}
+type findCard struct{ registry.FindView }
 
 // Picture is the address of one of the card's pictures.
 func (f findCard) Picture(what string) string {
@@ -159,9 +160,7 @@ func (c *Console) sitePage(r *http.Request, name string) (*sitePage, error) {
 		return nil, err
 	}
 	p := &sitePage{frame: f, Site: site}
-	if err := c.fillFinds(r, p, finds); err != nil {
-		return nil, err
-	}
+	p.fillFinds(finds)
 	single := false
 	var accounts []string
 	for _, a := range site.Accounts {
@@ -180,20 +179,15 @@ func (c *Console) sitePage(r *http.Request, name string) (*sitePage, error) {
 	return p, c.fillTime(r, p, finds)
 }
 
-// fillFinds splits the finds into pictures, each with its account, and words.
-func (c *Console) fillFinds(r *http.Request, p *sitePage, finds []registry.FindView) error {
+// fillFinds splits the finds into pictures and words.
+func (p *sitePage) fillFinds(finds []registry.FindView) {
 	for _, f := range finds {
-		if f.Kind != "picture" {
+		if f.Kind == "picture" {
+			p.Finds = append(p.Finds, findCard{f})
+		} else {
 			p.Words = append(p.Words, f)
-			continue
 		}
-		account, err := c.reg.FindAccount(r.Context(), f.ID)
-		if err != nil {
-			return err
-		}
-		p.Finds = append(p.Finds, findCard{f, account})
 	}
-	return nil
 }
 
 // fillTime adds the plots and the delay between exposure and publication.
