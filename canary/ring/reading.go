@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 )
 
 // Tracks is the number of bets kept apart on one picture: four shapes of
@@ -34,10 +35,10 @@ const screenTrack = 2
 // for each track and position, what a 0 and a 1 there are worth.
 type Reading struct {
 	book  *Book
-	base  TrackLogs   // all bits 0
-	delta []TrackLogs // [code position]: 1 instead of 0
-	lut   []float32   // screen: 256 sums for every 8 positions
-	start float32     // screen with all bits 0
+	base  TrackLogs       // all bits 0
+	quads [][16]TrackLogs // for every 4 code positions: what their bits add
+	lut   []float32       // screen: 256 sums for every 8 positions
+	start float32         // screen with all bits 0
 }
 
 // NewReading prepares the soft values of a find, in segment order: y[k] > 0
@@ -46,7 +47,8 @@ func NewReading(b *Book, y []int16) (*Reading, error) {
 	if len(y) != b.m {
 		return nil, fmt.Errorf("%d soft values for a picture of %d segments", len(y), b.m)
 	}
-	r := &Reading{book: b, delta: make([]TrackLogs, 64*b.Words())}
+	r := &Reading{book: b}
+	delta := make([]TrackLogs, 64*b.Words()) // [code position]: 1 instead of 0
 	shapes := logRatios(y)
 	for k, v := range y {
 		if v == 0 {
@@ -59,11 +61,12 @@ func NewReading(b *Book, y []int16) (*Reading, error) {
 			for i, rho := range rhos {
 				l1, l0 := math.Log(1-rho+rho*one), math.Log(1-rho+rho*zero)
 				r.base[4*s+i] += l0
-				r.delta[pos][4*s+i] = l1 - l0
+				delta[pos][4*s+i] = l1 - l0
 			}
 		}
 	}
-	r.buildScreen()
+	r.buildQuads(delta)
+	r.buildScreen(delta)
 	return r, nil
 }
 
@@ -173,34 +176,44 @@ func (r *Reading) Score(v uint64) TrackLogs {
 	return r.score(word)
 }
 
+// score adds what every four bits are worth, in order of code positions.
 func (r *Reading) score(word []uint64) TrackLogs {
 	out := r.base
 	for i, w := range word {
-		rows := r.delta[64*i : 64*i+64]
-		for bit := range rows {
-			if w>>bit&1 == 1 {
-				for t, d := range &rows[bit] {
-					out[t] += d
-				}
+		quads := r.quads[16*i : 16*i+16]
+		for j := range quads {
+			row := &quads[j][w&15]
+			w >>= 4
+			for t, d := range row {
+				out[t] += d
 			}
 		}
 	}
 	return out
 }
 
+// buildQuads tabulates all tracks for four positions at a time.
+func (r *Reading) buildQuads(delta []TrackLogs) {
+	r.quads = make([][16]TrackLogs, len(delta)/4)
+	for g := range r.quads {
+		for v := 1; v < 16; v++ {
+			row := &delta[4*g+bits.TrailingZeros(uint(v))]
+			for t, d := range &r.quads[g][v&(v-1)] {
+				r.quads[g][v][t] = d + row[t]
+			}
+		}
+	}
+}
+
 // buildScreen tabulates the screening track for eight positions at a time.
-func (r *Reading) buildScreen() {
+func (r *Reading) buildScreen(delta []TrackLogs) {
 	r.start = float32(r.base[screenTrack])
-	r.lut = make([]float32, len(r.delta)/8*256)
-	for g := range len(r.delta) / 8 {
+	r.lut = make([]float32, len(delta)/8*256)
+	for g := range len(delta) / 8 {
 		table := r.lut[g*256 : g*256+256]
 		for v := 1; v < 256; v++ {
-			low := v & (v - 1) // v without its lowest bit
-			bit := 0
-			for v>>bit&1 == 0 {
-				bit++
-			}
-			table[v] = table[low] + float32(r.delta[g*8+bit][screenTrack])
+			bit := bits.TrailingZeros(uint(v))
+			table[v] = table[v&(v-1)] + float32(delta[g*8+bit][screenTrack])
 		}
 	}
 }
