@@ -21,6 +21,7 @@ const (
 	leastSide  = 12    // a picture with a shorter side is not aligned
 	budget     = 50000 // pixels looked at per step
 	finalists  = 2     // starts refined to the end
+	surely     = 0.9   // correlation at which no other start is tried
 )
 
 // Align refines where a planted picture (ref) lies in a suspect: from rough
@@ -30,34 +31,24 @@ const (
 // fine, by Gauss-Newton on both pictures' local structure.
 //
 // It returns the map from ref to suspect pixels (see the package comment) and
-// how well local structure correlates over the overlap, -1..1: planted pictures
-// reach 0.6 and more, foreign ones stay below 0.4. Which start wins is decided
-// by that correlation alone. It gives up when ctx ends.
+// how well local structure correlates over the overlap, -1..1 (measured: planted
+// pictures reach 0.69 and more in every change tried, mostly 0.95; foreign ones
+// stay below 0.4). Which start wins is decided by that correlation alone. It gives up when ctx ends.
 func Align(ctx context.Context, ref, suspect mark.Plane, starts []mark.Affine) (mark.Affine, float64, error) {
 	if min(ref.W, ref.H, suspect.W, suspect.H) < leastSide ||
 		len(ref.Pix) < ref.W*ref.H || len(suspect.Pix) < suspect.W*suspect.H {
 		return identity, 0, ErrAlign
 	}
 	a := aligner{ctx: ctx, ref: newMips(ref), suspect: newMips(suspect)}
-	var all []hypothesis
-	for _, s := range append(slices.Clone(starts), ownStarts(ref, suspect)...) {
-		h := hypothesis{t: s, start: s, ok: true}
-		a.refine(&h, coarseSide, judgeSide)
-		if ctx.Err() != nil {
-			return identity, 0, context.Cause(ctx)
-		}
-		if h.ok {
-			all = append(all, h)
-		}
+	last := a.finalists(starts, coarseSide*2)
+	if len(last) == 0 || last[0].ncc < surely {
+		last = a.best(append(last, a.finalists(ownStarts(ref, suspect), coarseSide)...))
 	}
-	if len(all) == 0 {
+	if ctx.Err() != nil {
+		return identity, 0, context.Cause(ctx)
+	}
+	if len(last) == 0 {
 		return identity, 0, ErrAlign
-	}
-	slices.SortStableFunc(all, better)
-	all = distinct(all, float64(max(suspect.W, suspect.H))/100, ref)
-	last := slices.Clone(all[:min(len(all), finalists)])
-	if len(last) > 1 && last[1].ncc < last[0].ncc-0.25 {
-		last = last[:1]
 	}
 	for i := range last {
 		coarse := last[i]
@@ -71,6 +62,29 @@ func Align(ctx context.Context, ref, suspect mark.Plane, starts []mark.Affine) (
 	}
 	slices.SortStableFunc(last, better)
 	return last[0].t, a.judge(last[0].t), nil
+}
+
+// finalists refines starts up to judgeSide and keeps the best ones.
+func (a *aligner) finalists(starts []mark.Affine, from int) []hypothesis {
+	var all []hypothesis
+	for _, s := range starts {
+		h := hypothesis{t: s, start: s, ok: true}
+		if a.refine(&h, from, judgeSide); h.ok && a.ctx.Err() == nil {
+			all = append(all, h)
+		}
+	}
+	return a.best(all)
+}
+
+// best keeps the few hypotheses worth refining to the end.
+func (a *aligner) best(all []hypothesis) []hypothesis {
+	slices.SortStableFunc(all, better)
+	all = distinct(all, float64(max(a.suspect[0].W, a.suspect[0].H))/100, a.ref[0])
+	all = all[:min(len(all), finalists)]
+	if len(all) > 1 && all[1].ncc < all[0].ncc-0.25 {
+		all = all[:1]
+	}
+	return all
 }
 
 // hypothesis is one way the picture may lie.
@@ -239,8 +253,13 @@ func (a *aligner) refine(h *hypothesis, from, to int) {
 	levels := a.levels(h.t, from, to)
 	for i, c := range levels {
 		w := a.prepare(h.t, c)
+		before := w
 		if !a.settle(&w, h) {
 			return
+		}
+		// Robust steps may walk away from a small overlap to a smaller one.
+		if was := before.correlation(); w.correlation() < was-0.02 {
+			w, h.ncc = before, was
 		}
 		if i == len(levels)-1 && to == math.MaxInt && w.match() && !a.settle(&w, h) {
 			return

@@ -18,7 +18,7 @@ type structure struct {
 // compression artefacts of flat areas small (in grey levels).
 const (
 	normRadius = 6
-	edge       = 3 // pixels nearer to an edge are not compared
+	edge       = normRadius // nearer to an edge, windows see borders and captions or are cut
 	noiseFloor = 6
 )
 

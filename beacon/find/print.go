@@ -66,12 +66,13 @@ const (
 	printHead    = 4 + 4 + 4 + 1 + 32 + 2
 	printPoint   = 2 + 2 + 1 + 1 + 32
 	maxSide      = 1 << 20
-	maxPrintSize = printHead + 65535*printPoint + 4
+	maxPrintSize = printHead + maxPoints*printPoint + 4
+	maxPoints    = 4096
 )
 
 // MarshalBinary writes the print, at most 14 kB.
 func (p *Print) MarshalBinary() ([]byte, error) {
-	if len(p.points) > 65535 || p.W < 0 || p.H < 0 || p.W > maxSide || p.H > maxSide {
+	if len(p.points) > maxPoints || p.W < 0 || p.H < 0 || p.W > maxSide || p.H > maxSide {
 		return nil, fmt.Errorf("print of %d x %d pixels with %d points is out of range", p.W, p.H, len(p.points))
 	}
 	le := binary.LittleEndian
