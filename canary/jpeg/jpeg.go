@@ -1,0 +1,185 @@
+// Package jpeg writes baseline JPEG files out of coefficients, reads them back,
+// and writes one picture in two variants that can be joined run by run: every
+// mixture of the two is byte for byte the file that an ordinary encoder writes
+// for the coefficients so chosen (ITU-T T.81; structure as libjpeg's: JFIF
+// header, standard Huffman tables of annex K.3, no restart markers).
+//
+// The trick is in pair.go: both variants of a run are brought to the same
+// number of bits, stuffing included, so that a run starts at the same bit
+// whatever was chosen before, and its ragged last bits belong to chroma, which
+// no variant touches.
+package jpeg
+
+import "math"
+
+// Frame is a 4:2:0 picture as quantised coefficients.
+type Frame struct {
+	W, H  int           // pixels
+	Quant [2][64]uint16 // luma, chroma; zigzag order
+	Luma  Grid          // padded to whole MCUs
+	Cb    Grid
+	Cr    Grid
+}
+
+// Block holds 64 quantised coefficients in zigzag order.
+type Block [64]int16
+
+// Grid is a component's blocks, row by row.
+type Grid struct {
+	W, H   int // in blocks
+	Blocks []Block
+}
+
+// At is block (x, y).
+func (g *Grid) At(x, y int) *Block { return &g.Blocks[y*g.W+x] }
+
+// NewFrame makes an empty frame with libjpeg's tables for a quality 1..100.
+func NewFrame(w, h, quality int) *Frame {
+	f := &Frame{W: w, H: h}
+	cols, rows := f.MCUs()
+	f.Luma = newGrid(2*cols, 2*rows)
+	f.Cb, f.Cr = newGrid(cols, rows), newGrid(cols, rows)
+	scale := 200 - 2*quality
+	if quality < 50 {
+		scale = 5000 / quality
+	}
+	for c, base := range [2][64]uint8{baseLuma, baseChroma} {
+		for z, natural := range zigzag {
+			f.Quant[c][z] = uint16(max(1, min(255, (int(base[natural])*scale+50)/100)))
+		}
+	}
+	return f
+}
+
+func newGrid(w, h int) Grid { return Grid{W: w, H: h, Blocks: make([]Block, w*h)} }
+
+// MCUs is the size of the picture in MCUs of 16 x 16 pixels.
+func (f *Frame) MCUs() (cols, rows int) { return (f.W + 15) / 16, (f.H + 15) / 16 }
+
+// Real says whether luma block (x, y) covers pixels of the picture; the others
+// only fill up MCUs.
+func (f *Frame) Real(x, y int) bool { return 8*x < f.W && 8*y < f.H }
+
+// FillDummies gives luma blocks outside the picture what libjpeg gives them: no
+// AC, and the DC of the block before them in MCU order (for whole rows below
+// the picture: of the last block of the row before).
+func (f *Frame) FillDummies() {
+	cols, rows := f.MCUs()
+	for my := range rows {
+		for mx := range cols {
+			var before int16
+			for i := range 4 {
+				x, y := 2*mx+i&1, 2*my+i>>1
+				b := f.Luma.At(x, y)
+				if !f.Real(x, y) {
+					*b = Block{}
+					b[0] = before
+				}
+				before = b[0]
+			}
+		}
+	}
+}
+
+// zigzag[z] is the natural index (8*row + column) of the z-th coefficient.
+var zigzag = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+}
+
+// Zigzag returns the natural index (8*row + column) of zigzag position z.
+func Zigzag(z int) int { return int(zigzag[z]) }
+
+// Annex K.1 tables in natural order.
+var (
+	baseLuma = [64]uint8{
+		16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+		18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+	}
+	baseChroma = [64]uint8{
+		17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+		99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+	}
+)
+
+// cosines[u][x] is the orthonormal DCT basis: c(u)/2 cos((2x+1)u pi/16).
+var cosines = func() (c [8][8]float32) {
+	for u := range 8 {
+		scale := 0.5
+		if u == 0 {
+			scale = 0.5 / math.Sqrt2
+		}
+		for x := range 8 {
+			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
+		}
+	}
+	return c
+}()
+
+// FDCT is the orthonormal 8x8 forward transform (T.81 A.3.3), natural order, in place.
+func FDCT(b *[64]float32) {
+	var t [64]float32
+	for y := range 8 {
+		row := b[8*y : 8*y+8 : 8*y+8]
+		for u := range 8 {
+			c := &cosines[u]
+			t[8*y+u] = row[0]*c[0] + row[1]*c[1] + row[2]*c[2] + row[3]*c[3] + row[4]*c[4] + row[5]*c[5] + row[6]*c[6] + row[7]*c[7]
+		}
+	}
+	for u := range 8 {
+		for v := range 8 {
+			c := &cosines[v]
+			b[8*v+u] = t[u]*c[0] + t[8+u]*c[1] + t[16+u]*c[2] + t[24+u]*c[3] + t[32+u]*c[4] + t[40+u]*c[5] + t[48+u]*c[6] + t[56+u]*c[7]
+		}
+	}
+}
+
+// IDCT is the inverse of FDCT, in place.
+func IDCT(b *[64]float32) {
+	var t [64]float32
+	for y := range 8 {
+		for x := range 8 {
+			var s float32
+			for u := range 8 {
+				s += b[8*y+u] * cosines[u][x]
+			}
+			t[8*y+x] = s
+		}
+	}
+	for x := range 8 {
+		for y := range 8 {
+			var s float32
+			for v := range 8 {
+				s += t[8*v+x] * cosines[v][y]
+			}
+			b[8*y+x] = s
+		}
+	}
+}
+
+// LumaPlane decodes the luma component to float samples, W x H, not clamped
+// and not rounded: the value 128 is added as T.81 A.3.1 says.
+func (f *Frame) LumaPlane() []float32 {
+	out := make([]float32, f.W*f.H)
+	var q [64]float32
+	for z, natural := range zigzag {
+		q[natural] = float32(f.Quant[0][z])
+	}
+	var px [64]float32
+	for by := 0; 8*by < f.H; by++ {
+		for bx := 0; 8*bx < f.W; bx++ {
+			b := f.Luma.At(bx, by)
+			for z, natural := range zigzag {
+				px[natural] = float32(b[z]) * q[natural]
+			}
+			IDCT(&px)
+			for y := range min(8, f.H-8*by) {
+				row := out[(8*by+y)*f.W+8*bx:]
+				for x := range min(8, f.W-8*bx) {
+					row[x] = px[8*y+x] + 128
+				}
+			}
+		}
+	}
+	return out
+}

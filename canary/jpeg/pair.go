@@ -1,0 +1,378 @@
+package jpeg
+
+// Marked is a picture with a mark to be written in two variants.
+type Marked struct {
+	Plain *Frame        // the unringed picture, dummies filled
+	Base  [][64]float32 // per luma block: the unrounded coefficients in quantiser steps, zigzag order
+	Bump  [][64]float32 // per luma block: what variant 1 adds and variant 0 takes away, same units
+	Run   int           // MCUs per segment; the last segment of a row may be shorter
+}
+
+// Pair is one picture in two variants whose segments are exchangeable: bytes
+// Off[k]..Off[k+1] of either file are segment k, whatever stands before.
+type Pair struct {
+	Files [2][]byte
+	Off   []int     // len = segments + 1; Off[0] is the end of the header
+	As    [2]*Frame // the coefficients really written
+	Bare  int       // segments left without a mark because no equal length was found
+}
+
+// Segments is the number of segments of a picture of cols x rows MCUs.
+func Segments(cols, rows, run int) int { return (cols + run - 1) / run * rows }
+
+// Write writes both variants.
+func (m *Marked) Write() *Pair {
+	cols, rows := m.Plain.MCUs()
+	p := &Pair{Off: make([]int, 0, Segments(cols, rows, m.Run)+1)}
+	for v := range p.As {
+		f := *m.Plain
+		f.Luma.Blocks = append([]Block(nil), m.Plain.Luma.Blocks...)
+		p.As[v] = &f
+	}
+	e := newEqualiser(m)
+	header := m.Plain.header()
+	var w [2]writer
+	for v := range w {
+		w[v].buf = append(make([]byte, 0, len(header)+cols*rows*160), header...)
+	}
+	var d dcs
+	for my := range rows {
+		for mx := 0; mx < cols; mx += m.Run {
+			p.Off = append(p.Off, len(w[0].buf))
+			if !e.run(mx, min(mx+m.Run, cols), my, &d, &w, p.As) {
+				p.Bare++
+			}
+		}
+	}
+	for v := range w {
+		w[v].finish()
+	}
+	p.Off = append(p.Off, len(w[0].buf))
+	for v := range w {
+		p.Files[v] = append(w[v].buf, 0xff, 0xd9)
+	}
+	return p
+}
+
+// equaliser brings the two variants of one segment after another to the same length.
+type equaliser struct {
+	m       *Marked
+	weights [64]float32 // squared quantiser steps: what a step costs in pixels
+	side    [2]side
+}
+
+// side is one variant of the segment at hand.
+type side struct {
+	blocks []Block         // rounded, as they would be without equalising
+	ideal  [][64]float32   // what they were rounded from
+	real   []bool          // covers pixels
+	opts   [][optSpan]edit // per block: the cheapest way to change its length by so many bits
+	cost   [][span]float32 // cost[i][D]: blocks 0..i changed by D bits in all
+	choice [][span]int8    // the last block's share of D
+	work   []Block         // as they would be written
+	bits   int             // length of blocks before equalising, without stuffing
+}
+
+const (
+	most    = 20 // bits that a single block may grow or shrink
+	optSpan = 2*most + 1
+	reach   = 48 // bits that a segment may
+	span    = 2*reach + 1
+	dear    = float32(1e30)
+)
+
+// edit changes one coefficient by one step.
+type edit struct {
+	cost float32
+	z    uint8 // 0: no change
+	to   int16
+}
+
+func newEqualiser(m *Marked) *equaliser {
+	e := &equaliser{m: m}
+	for z, q := range m.Plain.Quant[0] {
+		e.weights[z] = float32(q) * float32(q)
+	}
+	for v := range e.side {
+		n := 4 * m.Run
+		e.side[v] = side{
+			blocks: make([]Block, n), ideal: make([][64]float32, n), real: make([]bool, n), opts: make([][optSpan]edit, n),
+			cost: make([][span]float32, n), choice: make([][span]int8, n), work: make([]Block, n),
+		}
+	}
+	return e
+}
+
+// run writes the segment of MCUs mx0..mx1-1 in row my to both writers and stores
+// the coefficients written in as. It reports whether the segment carries the mark.
+func (e *equaliser) run(mx0, mx1, my int, d *dcs, w *[2]writer, as [2]*Frame) bool {
+	marked := true
+	for v := range e.side {
+		e.load(v, mx0, mx1, my)
+	}
+	if !e.equalise(mx0, mx1, my, *d, w) {
+		marked = false
+		e.bare(mx0, mx1, my)
+	}
+	n := 4 * (mx1 - mx0)
+	before := *d
+	for v := range w {
+		*d = before
+		e.write(&w[v], e.side[v].work[:n], mx0, mx1, my, d)
+		for i := range n {
+			*as[v].Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1) = e.side[v].work[i]
+		}
+	}
+	return marked
+}
+
+// load rounds variant v of the segment. The DC of the last real luma block is
+// the unringed picture's in both variants, so that the next segment's first DC
+// difference does not depend on the choice made here.
+func (e *equaliser) load(v, mx0, mx1, my int) {
+	s := &e.side[v]
+	sign := float32(2*v - 1)
+	last := 0
+	for i := range 4 * (mx1 - mx0) {
+		x, y := 2*(mx0+i/4)+i&1, 2*my+i%4>>1
+		s.real[i] = e.m.Plain.Real(x, y)
+		if !s.real[i] {
+			continue
+		}
+		last = i
+		at := y*e.m.Plain.Luma.W + x
+		base, bump := &e.m.Base[at], &e.m.Bump[at]
+		for z := range 64 {
+			f := base[z] + sign*bump[z]
+			s.ideal[i][z] = f
+			s.blocks[i][z] = round(f)
+		}
+	}
+	x, y := 2*(mx0+last/4)+last&1, 2*my+last%4>>1
+	s.blocks[last][0] = e.m.Plain.Luma.At(x, y)[0]
+	s.dummies(s.blocks, 4*(mx1-mx0))
+}
+
+// dummies fills the blocks that cover no pixels.
+func (s *side) dummies(blocks []Block, n int) {
+	for i := range n {
+		if !s.real[i] {
+			blocks[i] = Block{}
+			blocks[i][0] = blocks[i-1][0]
+		}
+	}
+}
+
+// round rounds to the nearest coefficient that baseline coding can carry.
+func round(f float32) int16 {
+	if f < 0 {
+		return int16(max(-1023, f-0.5))
+	}
+	return int16(min(1023, f+0.5))
+}
+
+// bare gives both variants the unringed coefficients.
+func (e *equaliser) bare(mx0, mx1, my int) {
+	for v := range e.side {
+		for i := range 4 * (mx1 - mx0) {
+			e.side[v].work[i] = *e.m.Plain.Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1)
+		}
+	}
+}
+
+// write appends the segment and moves the DC values on.
+func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
+	for mx := mx0; mx < mx1; mx++ {
+		for i := range 4 {
+			b := &luma[4*(mx-mx0)+i]
+			w.block(b, d[0], lumaDC, lumaAC)
+			d[0] = b[0]
+		}
+		w.chroma(e.m.Plain, mx, my, d)
+	}
+}
+
+// measure returns the length of the segment's work blocks in bits, and how many
+// of them are stuffing.
+func (e *equaliser) measure(v, mx0, mx1, my int, d dcs, start *writer) (all, stuffing int) {
+	w := writer{buf: make([]byte, 0, 512), acc: start.acc, n: start.n}
+	e.write(&w, e.side[v].work[:4*(mx1-mx0)], mx0, mx1, my, &d)
+	return 8*len(w.buf) + int(w.n) - int(start.n), 8 * w.stuffed
+}
+
+// equalise edits the work blocks until both variants have the same length.
+func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
+	n := 4 * (mx1 - mx0)
+	var all, stuffing [2]int
+	for v := range e.side {
+		s := &e.side[v]
+		copy(s.work, s.blocks[:n])
+		all[v], stuffing[v] = e.measure(v, mx0, mx1, my, d, &w[v])
+		s.bits = all[v] - stuffing[v]
+	}
+	if all[0] == all[1] {
+		return true
+	}
+	for v := range e.side {
+		e.plan(&e.side[v], n)
+	}
+	for range 6 {
+		var by [2]int
+		if by[0], by[1] = e.cheapest(n, stuffing); by[0] > reach {
+			break
+		}
+		for v := range e.side {
+			e.side[v].apply(n, by[v])
+			all[v], stuffing[v] = e.measure(v, mx0, mx1, my, d, &w[v])
+		}
+		if all[0] == all[1] {
+			return true
+		}
+	}
+	return e.exhaust(n, mx0, mx1, my, d, w)
+}
+
+// cheapest finds the changes in length that make both variants equally long at
+// the least cost, for the stuffing last seen.
+func (e *equaliser) cheapest(n int, stuffing [2]int) (by0, by1 int) {
+	a, b := &e.side[0], &e.side[1]
+	shift := a.bits + stuffing[0] - b.bits - stuffing[1]
+	best := dear
+	by0 = reach + 1
+	for d0 := -reach; d0 <= reach; d0++ {
+		d1 := d0 + shift
+		if d1 < -reach || d1 > reach {
+			continue
+		}
+		if c := a.cost[n-1][d0+reach] + b.cost[n-1][d1+reach]; c < best {
+			best, by0, by1 = c, d0, d1
+		}
+	}
+	return by0, by1
+}
+
+// exhaust tries every change of both variants: stuffing can jump by several
+// bytes at once, and then the guess of cheapest runs in circles.
+func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer) bool {
+	var lengths [2][span]int
+	for v := range e.side {
+		for by := -reach; by <= reach; by++ {
+			if e.side[v].cost[n-1][by+reach] >= dear {
+				continue
+			}
+			e.side[v].apply(n, by)
+			lengths[v][by+reach], _ = e.measure(v, mx0, mx1, my, d, &w[v])
+		}
+	}
+	best, at := dear, [2]int{}
+	for i, l0 := range lengths[0] {
+		for j, l1 := range lengths[1] {
+			if l0 == 0 || l0 != l1 {
+				continue
+			}
+			if c := e.side[0].cost[n-1][i] + e.side[1].cost[n-1][j]; c < best {
+				best, at = c, [2]int{i, j}
+			}
+		}
+	}
+	if best >= dear {
+		return false
+	}
+	for v := range e.side {
+		e.side[v].apply(n, at[v]-reach)
+	}
+	return true
+}
+
+// plan finds the cheapest edits for every change in length: per block by
+// looking at each coefficient, over the blocks by min-plus convolution.
+func (e *equaliser) plan(s *side, n int) {
+	for i := range n {
+		for k := range s.opts[i] {
+			s.opts[i][k] = edit{cost: dear}
+		}
+		s.opts[i][most] = edit{}
+		if s.real[i] {
+			e.edits(&s.blocks[i], &s.ideal[i], &s.opts[i])
+		}
+	}
+	for i := range n {
+		row, from := &s.cost[i], s.choice[i][:]
+		for k := range row {
+			row[k] = dear
+		}
+		for k, o := range s.opts[i] {
+			if o.cost >= dear {
+				continue
+			}
+			by := k - most
+			if i == 0 {
+				row[by+reach], from[by+reach] = o.cost, int8(by)
+				continue
+			}
+			before := &s.cost[i-1]
+			for j := max(0, by); j < min(span, span+by); j++ {
+				if c := before[j-by] + o.cost; c < row[j] {
+					row[j], from[j] = c, int8(by)
+				}
+			}
+		}
+	}
+}
+
+// apply writes the blocks changed by so many bits in all into work.
+func (s *side) apply(n, by int) {
+	copy(s.work, s.blocks[:n])
+	for i := n - 1; i >= 0; i-- {
+		share := int(s.choice[i][by+reach])
+		if o := s.opts[i][share+most]; o.z > 0 {
+			s.work[i][o.z] = o.to
+		}
+		by -= share
+	}
+}
+
+// edits fills opts with the cheapest change of one AC coefficient by one step
+// for every change in the block's length. The cost is what the change adds to
+// the squared error against the ideal picture.
+func (e *equaliser) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
+	var next [65]uint8 // next nonzero at or after z, 64 if none
+	next[64] = 64
+	for z := 63; z >= 1; z-- {
+		next[z] = next[z+1]
+		if b[z] != 0 {
+			next[z] = uint8(z)
+		}
+	}
+	prev := 0
+	for z := 1; z < 64; z++ {
+		after := int(next[z+1])
+		for _, to := range [2]int16{b[z] - 1, b[z] + 1} {
+			by := length(b, prev, z, after, to) - length(b, prev, z, after, b[z])
+			if by < -most || by > most || to < -1023 || to > 1023 {
+				continue
+			}
+			was, is := ideal[z]-float32(b[z]), ideal[z]-float32(to)
+			if c := e.weights[z] * (is*is - was*was); c < opts[by+most].cost {
+				opts[by+most] = edit{c, uint8(z), to}
+			}
+		}
+		if b[z] != 0 {
+			prev = z
+		}
+	}
+}
+
+// length is the bits of what lies after coefficient prev up to and with
+// coefficient after (64: the end of the block), if coefficient z were v.
+func length(b *Block, prev, z, after int, v int16) int {
+	n := 0
+	if v != 0 {
+		n = acBits(z-prev-1, v)
+		prev = z
+	}
+	if after == 64 {
+		return n + eobBits(prev)
+	}
+	return n + acBits(after-prev-1, b[after])
+}
