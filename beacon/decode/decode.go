@@ -26,6 +26,7 @@ import (
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 
+	jpegfile "birdring/canary/jpeg"
 	"birdring/canary/mark"
 )
 
@@ -53,7 +54,8 @@ type Image struct {
 	Img    image.Image // upright, opaque, bounds starting at 0,0
 	Luma   mark.Plane  // BT.601 as JPEG's Y: of a JPEG the Y samples themselves
 	// Quant is the luma quantiser of a JPEG in natural order; nil for other
-	// formats, and for a JPEG turned upright, whose pixel grid is no longer its own.
+	// formats, for RGB and CMYK JPEGs, and for a JPEG turned upright, whose pixel
+	// grid is no longer its own.
 	Quant  *[64]uint16
 	Frames int // of an animation, at least 1
 }
@@ -161,14 +163,26 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	if out.Luma.Pix == nil {
 		out.Luma = Luma(img)
 	}
-	if f.name == "jpeg" && orientation == upright {
-		out.Quant = jpegQuant(data)
+	if f.name == "jpeg" && orientation == upright && hasLuma(img) {
+		// A picture that decodes but whose tables cannot be read is still a picture.
+		if q, err := jpegfile.Tables(data); err == nil {
+			out.Quant = q
+		}
 	}
 	out.Img, out.Luma = orientation.turn(img), orientation.turnPlane(out.Luma)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
 	return out, nil
+}
+
+// hasLuma says that a JPEG's first component is luma: not one of RGB or CMYK.
+func hasLuma(img image.Image) bool {
+	switch img.(type) {
+	case *image.YCbCr, *image.Gray:
+		return true
+	}
+	return false
 }
 
 // checkSize reads the header only.

@@ -339,3 +339,32 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestQuantiserOfProgressive: a suspect's tables are read whatever its scans are.
+func TestQuantiserOfProgressive(t *testing.T) {
+	convert := testkit.Tool(t, "convert")
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source.jpg")
+	if err := os.WriteFile(source, asJPEG(t, scene()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var dc [2]uint16
+	for i, args := range [2]string{"-interlace none -quality 60", "-interlace JPEG -quality 60"} {
+		out := filepath.Join(dir, "out.jpg")
+		if msg, err := exec.Command(convert, append(append([]string{source}, strings.Fields(args)...), out)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, msg)
+		}
+		data, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := decoded(t, data)
+		if img.Quant == nil {
+			t.Fatalf("%s: no quantiser", args)
+		}
+		dc[i] = img.Quant[0]
+	}
+	if dc[0] != 13 || dc[1] != 13 { // 16 at quality 50, times 0.8
+		t.Errorf("constant term's step is %v, want 13", dc)
+	}
+}
