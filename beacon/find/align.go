@@ -130,22 +130,57 @@ func newMips(p mark.Plane) mips {
 	return out
 }
 
-// at returns the plane reduced by fx and fy, both at most 1, and the factors
-// really used (sizes are whole).
-func (m mips) at(fx, fy float64) (p mark.Plane, usedX, usedY float64) {
-	w := max(1, int(math.Round(float64(m[0].W)*fx)))
-	h := max(1, int(math.Round(float64(m[0].H)*fy)))
-	usedX, usedY = float64(w)/float64(m[0].W), float64(h)/float64(m[0].H)
+// at returns the part of the plane around box, reduced by fx and fy (at most 1),
+// and the map from the plane's pixels to the part's.
+func (m mips) at(fx, fy float64, box rect) (part mark.Plane, place mark.Affine) {
 	i := 0
-	for i+1 < len(m) && m[i+1].W >= w && m[i+1].H >= h {
+	for f := 0.5; i+1 < len(m) && f >= max(fx, fy)*0.999; f /= 2 {
 		i++
 	}
-	// A halving has dropped odd rows, so it is resampled by the true step.
 	src, f := m[i], math.Exp2(float64(-i))
-	if src.W == w && src.H == h && usedX == f && usedY == f {
-		return src, usedX, usedY
+	// Room for windows and interpolation around the box, and for steps.
+	room := 24 / min(fx, fy)
+	x0, x1 := clampInt((box.x0-room)*f, 0, src.W), clampInt((box.x1+room)*f+1, 0, src.W)
+	y0, y1 := clampInt((box.y0-room)*f, 0, src.H), clampInt((box.y1+room)*f+1, 0, src.H)
+	src = cut(src, x0, y0, max(x1, x0+1), max(y1, y0+1))
+	w := max(1, int(math.Round(float64(src.W)*fx/f)))
+	h := max(1, int(math.Round(float64(src.H)*fy/f)))
+	stepX, stepY := float64(src.W)/float64(w), float64(src.H)/float64(h)
+	place = mark.Affine{A: f / stepX, C: -float64(x0) / stepX, E: f / stepY, F: -float64(y0) / stepY}
+	if w == src.W && h == src.H {
+		return src, place
 	}
-	return columns(rows(src, w, f/usedX), h, f/usedY), usedX, usedY
+	return columns(rows(src, w, stepX), h, stepY), place
+}
+
+// cut copies a part of a plane; the whole is returned as it is.
+func cut(p mark.Plane, x0, y0, x1, y1 int) mark.Plane {
+	x0, y0 = min(x0, p.W-1), min(y0, p.H-1)
+	x1, y1 = min(x1, p.W), min(y1, p.H)
+	if x0 == 0 && y0 == 0 && x1 == p.W && y1 == p.H {
+		return p
+	}
+	out := mark.Plane{W: x1 - x0, H: y1 - y0, Pix: make([]float32, (x1-x0)*(y1-y0))}
+	for y := range out.H {
+		copy(out.Pix[y*out.W:(y+1)*out.W], p.Pix[(y0+y)*p.W+x0:])
+	}
+	return out
+}
+
+// rect is a part of a picture, in pixels.
+type rect struct{ x0, y0, x1, y1 float64 }
+
+// imageOf is the smallest rect around what t makes of a w x h picture, cut to a
+// picture of size cw x ch; it is empty (x1 <= x0 or y1 <= y0) when they do not overlap.
+func imageOf(t mark.Affine, w, h, cw, ch int) rect {
+	r := rect{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+	for _, c := range [4][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+		x, y := apply(t, c[0]*float64(w), c[1]*float64(h))
+		r.x0, r.y0, r.x1, r.y1 = math.Min(r.x0, x), math.Min(r.y0, y), math.Max(r.x1, x), math.Max(r.y1, y)
+	}
+	r.x0, r.y0 = math.Max(r.x0, 0), math.Max(r.y0, 0)
+	r.x1, r.y1 = math.Min(r.x1, float64(cw)), math.Min(r.y1, float64(ch))
+	return r
 }
 
 // aligner holds the two pictures.
@@ -160,20 +195,14 @@ type work struct {
 	ref, suspect structure
 	toRef        mark.Affine // suspect plane px -> ref plane px
 	refScale     mark.Affine // ref px -> ref plane px
-	suspectScale mark.Affine
+	suspectScale mark.Affine // and the same of the suspect
 }
 
-// longest returns the longer side, in suspect pixels, of the overlap that t
+// overlap returns the longer side, in suspect pixels, of the overlap that t
 // gives, and the overlap's area.
 func (a *aligner) overlap(t mark.Affine) (side, area float64) {
-	w, h := float64(a.ref[0].W), float64(a.ref[0].H)
-	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for _, c := range [4][2]float64{{0, 0}, {w, 0}, {0, h}, {w, h}} {
-		x, y := apply(t, c[0], c[1])
-		x0, y0, x1, y1 = math.Min(x0, x), math.Min(y0, y), math.Max(x1, x), math.Max(y1, y)
-	}
-	dx := math.Min(x1, float64(a.suspect[0].W)) - math.Max(x0, 0)
-	dy := math.Min(y1, float64(a.suspect[0].H)) - math.Max(y0, 0)
+	r := imageOf(t, a.ref[0].W, a.ref[0].H, a.suspect[0].W, a.suspect[0].H)
+	dx, dy := r.x1-r.x0, r.y1-r.y0
 	if !(dx > 0 && dy > 0) {
 		return 0, 0
 	}
@@ -214,15 +243,18 @@ func (a *aligner) levels(t mark.Affine, from, to int) []float64 {
 	return out
 }
 
-// prepare builds the planes for a reduction c of the suspect.
+// prepare builds the planes for a reduction c of the suspect, of the parts that
+// t lets overlap.
 func (a *aligner) prepare(t mark.Affine, c float64) work {
-	sp, sx, sy := a.suspect.at(c, c)
+	ref, suspect := a.ref[0], a.suspect[0]
+	inv, _ := invert(t)
 	gx, gy := math.Hypot(t.A, t.D), math.Hypot(t.B, t.E)
-	rp, rx, ry := a.ref.at(math.Min(gx*c, 1), math.Min(gy*c, 1))
+	sp, sPlace := a.suspect.at(c, c, imageOf(t, ref.W, ref.H, suspect.W, suspect.H))
+	rp, rPlace := a.ref.at(math.Min(gx*c, 1), math.Min(gy*c, 1), imageOf(inv, suspect.W, suspect.H, ref.W, ref.H))
 	rp, sp = soften(rp), soften(sp)
 	w := work{
 		plain: rp, ref: newStructure(rp), suspect: newStructure(sp),
-		refScale: scaling(rx, ry), suspectScale: scaling(sx, sy),
+		refScale: rPlace, suspectScale: sPlace,
 	}
 	w.put(t)
 	return w

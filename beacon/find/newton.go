@@ -109,13 +109,9 @@ func (w *work) visit(do func(u, v float64, s, r, gx, gy float32)) {
 	if !ok {
 		return
 	}
-	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for _, c := range [4][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
-		x, y := apply(inv, c[0]*float64(w.ref.W), c[1]*float64(w.ref.H))
-		x0, y0, x1, y1 = math.Min(x0, x), math.Min(y0, y), math.Max(x1, x), math.Max(y1, y)
-	}
-	left, right := clampInt(x0, edge, w.suspect.W-edge), clampInt(x1+1, edge, w.suspect.W-edge)
-	top, bottom := clampInt(y0, edge, w.suspect.H-edge), clampInt(y1+1, edge, w.suspect.H-edge)
+	box := imageOf(inv, w.ref.W, w.ref.H, w.suspect.W, w.suspect.H)
+	left, right := clampInt(box.x0, edge, w.suspect.W-edge), clampInt(box.x1+1, edge, w.suspect.W-edge)
+	top, bottom := clampInt(box.y0, edge, w.suspect.H-edge), clampInt(box.y1+1, edge, w.suspect.H-edge)
 	step := max(1, int(math.Sqrt(float64((right-left)*(bottom-top))/budget)+0.5))
 	t := w.toRef
 	for y := top; y < bottom; y += step {
