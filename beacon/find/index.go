@@ -24,7 +24,7 @@ const (
 	pdqMaybe   = 90
 	pdqDetail  = 40 // least quality of both pictures for pdqSure
 	descMaybe  = 64 // largest descriptor distance of a tentative match
-	candidates = 16 // planted pictures verified by keypoints per search
+	candidates = 32 // planted pictures verified by keypoints per search
 )
 
 // tables of 16 bits each index the descriptors; with 88 bytes a keypoint in all
@@ -111,9 +111,9 @@ func (x *Index) Search(q *Query, limit int) []Match {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	found := []Match{}
-	for _, i := range x.candidates(q) {
-		if m, ok := verify(q, x.prints[i], x.pointsOf(i), len(x.ids)); ok {
-			m.ID = x.ids[i]
+	for _, c := range x.candidates(q) {
+		if m, ok := verify(q, x.prints[c.i], x.pointsOf(c.i), c.forms, len(x.ids)); ok {
+			m.ID = x.ids[c.i]
 			found = append(found, m)
 		}
 	}
@@ -129,34 +129,47 @@ func (m *Match) strength() int {
 	return m.Inliers + max(0, 2*(pdqSure+1-m.Distance))
 }
 
+// candidate is a print worth verifying, as it is and in the mirror.
+type candidate struct {
+	i      int
+	scores [2]float32 // votes, and nearness by PDQ
+	forms  [2]bool    // worth verifying
+}
+
 // candidates lists the prints worth verifying: near by PDQ, or with the most
 // votes by keypoints.
-func (x *Index) candidates(q *Query) []int {
-	type scored struct {
-		i     int
-		score float32
-	}
-	var all []scored
+func (x *Index) candidates(q *Query) []candidate {
+	var all []candidate
 	votes := x.votes(q)
 	for i, p := range x.prints {
-		score := votes[i].most()
-		d, _ := q.distance(p)
-		if d <= pdqMaybe {
-			score += float32(2 * (pdqMaybe + 1 - d))
+		c := candidate{i: i}
+		d, mirror := q.distance(p)
+		near := float32(max(0, 2*(pdqMaybe+1-d)))
+		for form := range 2 {
+			score := votes[i].most(form)
+			if mirror == (form == 1) {
+				score += near
+			}
+			c.scores[form] = score
 		}
-		if score >= leastVotes {
-			all = append(all, scored{i, score})
+		if c.best() >= leastVotes {
+			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.i, b.i))
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.best(), a.best()), cmp.Compare(a.i, b.i))
 	})
-	out := make([]int, 0, candidates)
-	for _, s := range all[:min(len(all), candidates)] {
-		out = append(out, s.i)
+	all = all[:min(len(all), candidates)]
+	// Strangers reach 1/40 of a picture that is there; a picture in a corner of a
+	// collage has about its share of the area.
+	for i := range all {
+		least := max(leastVotes, all[0].best()/80)
+		all[i].forms = [2]bool{all[i].scores[0] >= least, all[i].scores[1] >= least}
 	}
-	return out
+	return all
 }
+
+func (c *candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
 
 // tally is what the keypoints of a suspect say for one print: by form (plain,
 // mirrored) and by how far the keypoints are turned, because those of one
@@ -168,13 +181,11 @@ const (
 	leastVotes = 1
 )
 
-// most is the best vote over forms and neighbouring turns.
-func (v *tally) most() float32 {
+// most is a form's best vote over neighbouring turns.
+func (v *tally) most(form int) float32 {
 	best := float32(0)
-	for f := range v {
-		for t := range voteTurns {
-			best = max(best, v[f][t]+v[f][(t+1)%voteTurns])
-		}
+	for t := range voteTurns {
+		best = max(best, v[form][t]+v[form][(t+1)%voteTurns])
 	}
 	return best
 }
@@ -241,15 +252,20 @@ func (x *Index) resembling(d *descriptor, query uint32, nearest []hit, owners []
 // does for all of an index: for a page that names a decoy, whose pictures are
 // tried on every image there.
 func Locate(q *Query, p *Print) (Match, bool) {
-	return verify(q, p, p.points, 1)
+	return verify(q, p, p.points, [2]bool{true, true}, 1)
 }
 
-// verify matches a suspect with one print, point by point in both forms.
-func verify(q *Query, p *Print, points []point, tests int) (Match, bool) {
+// verify matches a suspect with one print, point by point, in the forms wanted
+// (plain, mirrored).
+func verify(q *Query, p *Print, points []point, forms [2]bool, tests int) (Match, bool) {
 	d, mirror := q.distance(p)
 	m := Match{Distance: d}
 	ok := false
-	for _, form := range [2]bool{mirror, !mirror} {
+	for i, wanted := range forms {
+		if !wanted {
+			continue
+		}
+		form := i == 1
 		l, good := locate(q.pairs(p, points, form), p.W, p.H, q.W, q.H, tests)
 		if good && l.inliers > m.Inliers {
 			if form {
