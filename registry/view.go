@@ -63,13 +63,6 @@ func (r *Registry) Counts(ctx context.Context, since time.Time) (c Counts, err e
 	return c, sqlstore.Explain(err)
 }
 
-// Chances is how often chance had its turn: viewers ever numbered times sites
-// and traces without a site. Times 2^-64 it bounds any false attribution ever.
-func (r *Registry) Chances(ctx context.Context) (n float64, err error) {
-	err = r.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM viewers) * 1.0 * ((SELECT count(*) FROM sites) + (SELECT n FROM counters WHERE name = 'traces'))`).Scan(&n)
-	return n, sqlstore.Explain(err)
-}
-
 // siteQuery lists sites with their numbers; the verdict is the strongest of
 // their pictures' own.
 const siteQuery = `SELECT s.site, s.watched, count(g.id), count(DISTINCT g.picture), count(DISTINCT g.decoy),
@@ -81,7 +74,7 @@ const siteQuery = `SELECT s.site, s.watched, count(g.id), count(DISTINCT g.pictu
 // itself while its site is not, if no exposure is on record: then a ring was read.
 var ranks = map[int]string{0: VerdictMarked, 1: VerdictProbable, 2: VerdictMarked, 3: VerdictNeutral, 4: VerdictUnmarked}
 
-func scanSite(rows *sql.Rows) (v SiteView, err error) {
+func scanSiteView(rows *sql.Rows) (v SiteView, err error) {
 	var first, last int64
 	var rank int
 	err = rows.Scan(&v.Site, &v.Watched, &v.Sightings, &v.Pictures, &v.Decoys, &v.New, &first, &last, &rank)
@@ -95,7 +88,7 @@ func scanSite(rows *sql.Rows) (v SiteView, err error) {
 // SiteViews returns all sites; since is from when on a sighting counts as new.
 func (r *Registry) SiteViews(ctx context.Context, since time.Time) ([]SiteView, error) {
 	rows, err := r.db.Read().QueryContext(ctx, siteQuery+` GROUP BY s.id ORDER BY s.id`, since.UnixMicro())
-	sites, err := collect(rows, err, scanSite)
+	sites, err := collect(rows, err, scanSiteView)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +103,7 @@ func (r *Registry) SiteViews(ctx context.Context, since time.Time) ([]SiteView, 
 // SiteView returns one site.
 func (r *Registry) SiteView(ctx context.Context, site string, since time.Time) (SiteView, error) {
 	rows, err := r.db.Read().QueryContext(ctx, siteQuery+` WHERE s.site = ? GROUP BY s.id`, since.UnixMicro(), site)
-	sites, err := collect(rows, err, scanSite)
+	sites, err := collect(rows, err, scanSiteView)
 	if err != nil {
 		return SiteView{}, err
 	}
@@ -143,7 +136,7 @@ const findQuery = `SELECT g.id, s.site, g.url, g.page, g.kind, d.id, d.handle, c
 	g.captured_at, coalesce((SELECT q.expires_at FROM posts q WHERE q.picture = g.picture AND q.story = 1), 0), coalesce(g.transform, '')
 	FROM sightings g JOIN sites s ON s.id = g.site JOIN decoys d ON d.num = g.decoy LEFT JOIN pictures p ON p.num = g.picture`
 
-func scanFind(rows *sql.Rows) (v FindView, err error) {
+func scanFindView(rows *sql.Rows) (v FindView, err error) {
 	var at, expires int64
 	var transform string
 	err = rows.Scan(&v.ID, &v.Site, &v.URL, &v.Page, &v.Kind, &v.Decoy, &v.Handle, &v.Photo, &v.SHA256, &at, &expires, &transform)
@@ -164,7 +157,7 @@ func scanFind(rows *sql.Rows) (v FindView, err error) {
 // account whose copy it is.
 func (r *Registry) Finds(ctx context.Context, site string, limit int) ([]FindView, error) {
 	rows, err := r.db.Read().QueryContext(ctx, findQuery+` WHERE s.site = ? ORDER BY g.captured_at DESC, g.id DESC LIMIT ?`, site, limit)
-	finds, err := collect(rows, err, scanFind)
+	finds, err := collect(rows, err, scanFindView)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +177,7 @@ func (r *Registry) Finds(ctx context.Context, site string, limit int) ([]FindVie
 // find returns one sighting by its id.
 func (r *Registry) find(ctx context.Context, id string) (FindView, error) {
 	rows, err := r.db.Read().QueryContext(ctx, findQuery+` WHERE g.id = CAST(? AS INTEGER) AND CAST(g.id AS TEXT) = ?`, id, id)
-	finds, err := collect(rows, err, scanFind)
+	finds, err := collect(rows, err, scanFindView)
 	if err != nil {
 		return FindView{}, err
 	}

@@ -76,21 +76,6 @@ func (s bookShelf) take(ctx context.Context, r *Registry, photo string) (*ring.B
 	return b, err
 }
 
-// Book returns the codebook of a picture.
-func (r *Registry) Book(ctx context.Context, photo string) (*ring.Book, error) {
-	var code ring.Code
-	var epoch uint8
-	var segments int
-	err := r.db.Read().QueryRowContext(ctx, `SELECT code, epoch, segments FROM pictures WHERE id = ?`, photo).Scan(&code, &epoch, &segments)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("picture %q: %w", photo, ErrNotFound)
-	}
-	if err != nil {
-		return nil, sqlstore.Explain(err)
-	}
-	return ring.NewBook(r.keys.PictureKey(epoch, photo), code, segments)
-}
-
 // softOf reads the soft values stored with a sighting; nil if there are none.
 func (r *Registry) softOf(ctx context.Context, id string) ([]int16, error) {
 	var blob []byte
@@ -183,7 +168,7 @@ func (r *Registry) Evidence(ctx context.Context, id string) (Evidence, error) {
 // where it passed 64 bits; what stood below is told to nobody.
 func (r *Registry) History(ctx context.Context, site, account string) ([]PointView, error) {
 	rows, err := r.db.Read().QueryContext(ctx, findQuery+` WHERE s.site = ? AND g.kind = 'picture' ORDER BY g.captured_at, g.id LIMIT 2000`, site)
-	finds, err := collect(rows, err, scanFind)
+	finds, err := collect(rows, err, scanFindView)
 	if err != nil {
 		return nil, err
 	}

@@ -8,13 +8,16 @@
 package console
 
 import (
+	"context"
 	"embed"
 	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"birdring/beacon"
 	"birdring/registry"
 )
 
@@ -27,6 +30,7 @@ type Config struct {
 	Keys      *Keys
 	PublicURL string // how viewers reach this server; https makes cookies Secure
 	Log       *slog.Logger
+	Beacon    *beacon.Stats // of the beacon in this process, nil if there is none
 }
 
 // Console serves the pages and the API.
@@ -35,6 +39,7 @@ type Console struct {
 	keys      *Keys
 	publicURL string
 	log       *slog.Logger
+	beacon    *beacon.Stats
 	sessions  sessions
 	pages     *template.Template
 	mux       *http.ServeMux
@@ -51,7 +56,7 @@ func New(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{reg: cfg.Registry, keys: cfg.Keys, publicURL: cfg.PublicURL, log: cfg.Log, pages: pages, mux: http.NewServeMux()}
+	c := &Console{reg: cfg.Registry, keys: cfg.Keys, publicURL: cfg.PublicURL, log: cfg.Log, beacon: cfg.Beacon, pages: pages, mux: http.NewServeMux()}
 	c.routes()
 	c.api()
 	return c, nil
@@ -102,19 +107,52 @@ func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
 // barWidth turns evidence into a length: 160 px are 640 bits, ten times the line.
 func barWidth(millibits int64) int { return int(min(160, millibits/4000)) }
 
-// healthz answers 200 while all is well and 503 with the reasons otherwise.
+// health is what /healthz says.
+type health struct {
+	registry.Health
+	DNS  map[string]uint64 `json:"dns"`  // counters of the DNS beacon
+	HTTP map[string]uint64 `json:"http"` // counters of the HTTP beacon
+}
+
+// health asks the registry and the beacon how they are.
+func (c *Console) health(ctx context.Context) (health, error) {
+	h, err := c.reg.Health(ctx)
+	if err != nil {
+		return health{}, err
+	}
+	out := health{Health: h}
+	if c.beacon != nil {
+		out.DNS, out.HTTP = c.beacon.DNS.Snapshot(), c.beacon.HTTP.Snapshot()
+		if err := c.beacon.Err(); err != nil {
+			out.OK, out.Problems = false, append(out.Problems, err.Error())
+		}
+	}
+	return out, nil
+}
+
+// healthz answers 200 while all is well and 503 otherwise; why, only to the own
+// machine and to holders of a key: the address is the one viewers see.
 func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {
-	health, err := c.reg.Health(r.Context())
+	h, err := c.health(r.Context())
 	if err != nil {
 		c.log.ErrorContext(r.Context(), "health check", "error", err)
-		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ok": false, "problems": []string{"the registry does not answer"}})
-		return
+		h.Problems = []string{"the registry does not answer"}
 	}
 	status := http.StatusOK
-	if !health.OK {
+	if !h.OK {
 		status = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, health)
+	if _, known := c.identify(r); known || local(r) {
+		writeJSON(w, status, h)
+		return
+	}
+	writeJSON(w, status, map[string]bool{"ok": h.OK})
+}
+
+// local says that a request comes from this machine and through no proxy.
+func local(r *http.Request) bool {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && addr.Addr().Unmap().IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
 }
 
 // fail answers a page that could not be made; the reason is logged, not shown.

@@ -13,7 +13,6 @@ var (
 	Duration    = duration
 	Geometry    = geometry
 	StoryNote   = story
-	Lock        = lock
 )
 
 // OneOrManyExposures is the parser of POST /v1/exposures.

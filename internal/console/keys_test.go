@@ -82,24 +82,3 @@ func TestRolesMayWhatTheyMay(t *testing.T) {
 		}
 	}
 }
-
-func TestOnlyOneServerOnAFolder(t *testing.T) {
-	dir := t.TempDir()
-	first, err := console.Lock(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := console.Lock(dir); err == nil || !strings.Contains(err.Error(), "another birdring serve") {
-		t.Fatalf("second lock: %v", err)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := console.Lock(dir)
-	if err != nil {
-		t.Fatalf("lock after release: %v", err)
-	}
-	if err := again.Close(); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -30,7 +30,7 @@ func (c *Console) frame(r *http.Request, title string) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	h, err := c.reg.Health(r.Context())
+	h, err := c.health(r.Context())
 	if err != nil {
 		return frame{}, err
 	}

@@ -15,7 +15,6 @@ import (
 
 	"birdring/beacon"
 	"birdring/beacon/journal"
-	"birdring/canary"
 	"birdring/registry"
 )
 
@@ -67,7 +66,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, reg.Close()) }()
-	held, err := lock(o.Dir)
+	held, err := reg.LockServe()
 	if err != nil {
 		return err
 	}
@@ -81,11 +80,11 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log})
+	s := &server{o: o, reg: reg, journal: j, stats: &beacon.Stats{}, log: o.Log}
+	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats})
 	if err != nil {
 		return err
 	}
-	s := &server{o: o, reg: reg, journal: j, stats: &beacon.Stats{}, log: o.Log}
 	return s.run(ctx, listener, s.handler(console), token)
 }
 
@@ -102,10 +101,8 @@ func (s *server) handler(console http.Handler) http.Handler {
 	hits := beacon.NewHTTP(beacon.HTTPConfig{
 		Keyring: s.reg.Keyring(),
 		Record:  s.record,
-		Rendition: func(dst []byte, object uint32, v canary.Viewer) ([]byte, error) {
-			return s.reg.RenditionNum(dst, object, v)
-		},
-		Stats: s.stats,
+		Rendition: s.reg.RenditionNum,
+		Stats:     s.stats,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, prefix := range []string{"/l/", "/m/", "/p/"} {
