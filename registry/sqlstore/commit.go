@@ -35,9 +35,9 @@ func (d *DB) Group(ctx context.Context, f func(tx *sql.Tx) error) error {
 		d.closing.Unlock()
 		return ErrClosed
 	}
-	d.stopped.Add(1) // the committer outlives every job in the queue
+	d.callers.Add(1) // the committer outlives every job in the queue
 	d.closing.Unlock()
-	defer d.stopped.Done()
+	defer d.callers.Done()
 	select {
 	case d.jobs <- j:
 	case <-ctx.Done():

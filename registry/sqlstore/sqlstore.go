@@ -34,7 +34,8 @@ type DB struct {
 	jobs     chan *job     // work for the committer
 	quit     chan struct{} // closed by Close
 	stopped  sync.WaitGroup
-	closing  sync.Mutex // guards closed
+	callers  sync.WaitGroup // of Group
+	closing  sync.Mutex     // guards closed
 	closed   bool
 	lastFail failure
 }
@@ -122,6 +123,7 @@ func (d *DB) Close() error {
 	}
 	d.closed = true
 	d.closing.Unlock()
+	d.callers.Wait()
 	close(d.quit)
 	d.stopped.Wait()
 	return d.closeConnections()

@@ -115,6 +115,7 @@ CREATE TABLE hits (
 	viewer     INTEGER NOT NULL,
 	name       TEXT    NOT NULL,
 	qtype      TEXT    NOT NULL,
+	subnet     TEXT    NOT NULL,
 	method     TEXT    NOT NULL,
 	host       TEXT    NOT NULL,
 	path       TEXT    NOT NULL,

@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"birdring/canary"
+	"birdring/registry/sqlstore"
+)
+
+// The longest names, in bytes.
+const (
+	maxAccount = 200
+	maxSession = 200
+	maxSurface = 100
+)
+
+// CheckAccount says what is wrong with the name of an account: it is 1 to 200
+// bytes of UTF-8 without control characters.
+func CheckAccount(name string) error {
+	if name == "" {
+		return fmt.Errorf("account %w: it is empty", ErrInvalid)
+	}
+	return checkText("account", name, maxAccount)
+}
+
+func checkText(what, s string, most int) error {
+	switch {
+	case len(s) > most:
+		return fmt.Errorf("%s %w: it has %d bytes, at most %d are allowed", what, ErrInvalid, len(s), most)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%s %q %w: it is no UTF-8", what, s, ErrInvalid)
+	}
+	for _, c := range s {
+		if unicode.IsControl(c) {
+			return fmt.Errorf("%s %q %w: it has a control character", what, s, ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// viewerKey is what a viewer is to the platform.
+type viewerKey struct{ account, session string }
+
+// viewerCache remembers committed numbers. They never change, so nothing here
+// grows old.
+type viewerCache struct {
+	mu      sync.RWMutex // guards numbers
+	numbers map[viewerKey]canary.Viewer
+}
+
+// mostViewers bounds the cache.
+const mostViewers = 1 << 20
+
+func (c *viewerCache) get(k viewerKey) (canary.Viewer, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	v, ok := c.numbers[k]
+	return v, ok
+}
+
+func (c *viewerCache) put(k viewerKey, v canary.Viewer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.numbers == nil || len(c.numbers) >= mostViewers {
+		c.numbers = map[viewerKey]canary.Viewer{}
+	}
+	c.numbers[k] = v
+}
+
+// Number returns the number of a viewer: an account, or one session of it if
+// session is not "". A viewer met for the first time is given the next number.
+func (r *Registry) Number(ctx context.Context, account, session string) (canary.Viewer, error) {
+	if err := errors.Join(CheckAccount(account), checkText("session", session, maxSession)); err != nil {
+		return 0, err
+	}
+	k := viewerKey{account, session}
+	if v, ok := r.viewers.get(k); ok {
+		return v, nil
+	}
+	v, err := findViewer(ctx, r.db.Read(), k)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = r.db.Group(ctx, func(tx *sql.Tx) (err error) {
+			v, err = ensureViewer(ctx, tx, k, now())
+			return err
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("number viewer: %w", sqlstore.Explain(err))
+	}
+	r.viewers.put(k, v)
+	return v, nil
+}
+
+// queryer is a database or a transaction of it.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// findViewer returns sql.ErrNoRows for a viewer without a number.
+func findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, err error) {
+	err = q.QueryRowContext(ctx, `SELECT v.number FROM accounts a JOIN viewers v ON v.account = a.id WHERE a.name = ? AND v.session = ?`,
+		k.account, k.session).Scan(&v)
+	return v, err
+}
+
+// ensureViewer finds or numbers a viewer. The number holds only once tx is committed.
+func ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
+	v, err := findViewer(ctx, tx, k)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return v, err
+	}
+	account, err := ensureAccount(ctx, tx, k.account, at)
+	if err != nil {
+		return 0, err
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO viewers (account, session, given_at) VALUES (?, ?, ?)`, account, k.session, at.UnixMicro())
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.LastInsertId()
+	return canary.Viewer(n), err
+}
+
+// ensureAccount finds an account's row or makes it.
+func ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE name = ?`, name).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, err
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES (?, ?)`, name, at.UnixMicro())
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+// AccountOf returns the account and session that a number was given to.
+func (r *Registry) AccountOf(ctx context.Context, v canary.Viewer) (account, session string, err error) {
+	err = r.db.Read().QueryRowContext(ctx, `SELECT a.name, v.session FROM viewers v JOIN accounts a ON a.id = v.account WHERE v.number = ?`, v).Scan(&account, &session)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", fmt.Errorf("viewer %d: %w", v, ErrNotFound)
+	}
+	return account, session, sqlstore.Explain(err)
+}

@@ -1,0 +1,238 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"birdring/canary"
+	"birdring/registry/sqlstore"
+)
+
+// The kinds of exposure.
+const (
+	Offered = "offered" // links were handed out
+	Fetched = "fetched" // the bytes of a picture were sent
+)
+
+// Exposure says that a decoy is put before a viewer.
+type Exposure struct {
+	Account string    // 1-200 bytes; met for the first time, it is given a number
+	Session string    // one session of the account, "" for the account as a whole
+	Decoy   string    // id
+	Surface string    // where: profile, search, story, ...
+	At      time.Time // zero: now
+	Kind    string    // Offered
+}
+
+// Copy is a viewer's copy of a decoy: what may be handed out.
+type Copy struct {
+	Account string
+	Session string
+	Decoy   string
+	Viewer  canary.Viewer
+	Handle  string
+	Link    string // the viewer's own link, for the profile
+	Photos  []CopyPhoto
+}
+
+// CopyPhoto is a viewer's copy of one picture.
+type CopyPhoto struct {
+	Photo string
+	URL   string
+	Token string // the part of the URL that says which picture and which viewer
+}
+
+// Expose records that decoys are put before viewers and returns their copies,
+// one per exposure. Either all are recorded, on disk before Expose returns, or
+// none is and there is an error that names the first that cannot be. The same
+// exposure again is one exposure. A personal decoy is bound to the first account
+// it is shown to.
+func (r *Registry) Expose(ctx context.Context, all []Exposure) ([]Copy, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := now()
+	rows := make([]shown, len(all))
+	for i, e := range all {
+		if rows[i], err = r.check(w, e, at); err != nil {
+			return nil, err
+		}
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	err = r.db.Group(ctx, func(tx *sql.Tx) error { return r.record(ctx, tx, rows) })
+	if err != nil {
+		return nil, fmt.Errorf("record exposure: %w", err)
+	}
+	out := make([]Copy, len(rows))
+	for i, s := range rows {
+		r.viewers.put(s.key, s.viewer)
+		out[i] = r.copyOf(w, s)
+	}
+	return out, nil
+}
+
+// shown is an exposure on its way into the database.
+type shown struct {
+	key     viewerKey
+	viewer  canary.Viewer
+	decoy   int // index into world.decoys
+	d       *canary.Decoy
+	at      time.Time
+	surface string
+}
+
+func (r *Registry) check(w *world, e Exposure, at time.Time) (shown, error) {
+	i, ok := w.byID[e.Decoy]
+	if !ok {
+		return shown{}, fmt.Errorf("decoy %q: %w: birdring list decoys shows them", e.Decoy, ErrNotFound)
+	}
+	if e.Kind != Offered && e.Kind != "" {
+		return shown{}, fmt.Errorf("exposure %w: kind %q", ErrInvalid, e.Kind)
+	}
+	if e.At.IsZero() {
+		e.At = at
+	}
+	err := errors.Join(CheckAccount(e.Account), checkText("session", e.Session, maxSession), checkText("surface", e.Surface, maxSurface), checkTime(e.At))
+	return shown{
+		key: viewerKey{e.Account, e.Session}, decoy: i, d: &w.decoys[i],
+		at: e.At.UTC().Truncate(time.Microsecond), surface: e.Surface,
+	}, err
+}
+
+// checkTime refuses times that no RFC 3339 text could give back.
+func checkTime(t time.Time) error {
+	if y := t.UTC().Year(); y < 1970 || y > 9999 {
+		return fmt.Errorf("time %s %w: its year must be 1970 to 9999", t, ErrInvalid)
+	}
+	return nil
+}
+
+// record stores exposures and fills in their viewers.
+func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
+	stored := int64(0)
+	for i := range rows {
+		s := &rows[i]
+		var err error
+		if v, ok := r.viewers.get(s.key); ok {
+			s.viewer = v
+		} else if s.viewer, err = ensureViewer(ctx, tx, s.key, now()); err != nil {
+			return err
+		}
+		if s.d.Kind == canary.Personal {
+			if err := bind(ctx, tx, s.d, s.key.account, now()); err != nil {
+				return err
+			}
+		}
+		n, err := insertExposure(ctx, tx, s)
+		if err != nil {
+			return err
+		}
+		stored += n
+	}
+	return count(ctx, tx, "exposures", stored)
+}
+
+// execer is a transaction, or a statement cache over one.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+const exposureInsert = `INSERT INTO exposures (decoy, viewer, at, surface, kind, picture, address, user_agent, sha256)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+
+// insertExposure stores an offer; it returns 0 if it is known already.
+func insertExposure(ctx context.Context, tx execer, s *shown) (int64, error) {
+	res, err := tx.ExecContext(ctx, exposureInsert, s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, nil, nil, nil)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// copyOf makes a viewer's links. Nothing is looked up: they are sealed numbers.
+func (r *Registry) copyOf(w *world, s shown) Copy {
+	c := Copy{Account: s.key.account, Session: s.key.session, Decoy: s.d.ID, Viewer: s.viewer, Handle: s.d.Handle}
+	c.Link = r.publicURL + "/l/" + r.keys.Seal(canary.Token{Kind: canary.KindLink, Object: s.d.Num, Viewer: s.viewer})
+	for _, i := range w.of[s.decoy] {
+		p := w.pictures[i]
+		token := r.keys.Seal(canary.Token{Kind: canary.KindPicture, Object: p.num, Viewer: s.viewer})
+		c.Photos = append(c.Photos, CopyPhoto{Photo: p.id, URL: r.publicURL + "/m/" + token + ".jpg", Token: token})
+	}
+	return c
+}
+
+// Fetch says that the bytes of a viewer's picture were sent.
+type Fetch struct {
+	Viewer    canary.Viewer
+	Decoy     string // id; "" is the photo's
+	Photo     string // id
+	At        time.Time
+	Address   string
+	UserAgent string
+	SHA256    string // of the bytes sent, hex; "" if not known
+	Surface   string
+}
+
+// Fetched records a fetch, on disk before it returns. The viewer must have been
+// given its number by this registry.
+func (r *Registry) Fetched(ctx context.Context, f Fetch) error {
+	w, err := r.world(ctx)
+	if err != nil {
+		return err
+	}
+	i, ok := w.photos[f.Photo]
+	if !ok {
+		return fmt.Errorf("photo %q: %w", f.Photo, ErrNotFound)
+	}
+	p := w.pictures[i]
+	if f.At.IsZero() {
+		f.At = now()
+	}
+	err = r.db.Group(ctx, func(tx *sql.Tx) error {
+		return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, f)
+	})
+	if err != nil {
+		return fmt.Errorf("record fetch: %w", err)
+	}
+	return nil
+}
+
+// insertFetch stores a fetched exposure.
+func insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint32, f Fetch) error {
+	var sum any
+	if f.SHA256 != "" {
+		b, err := hex.DecodeString(f.SHA256)
+		if err != nil || len(b) != 32 {
+			return fmt.Errorf("fetch %w: %q is no SHA-256", ErrInvalid, f.SHA256)
+		}
+		sum = b
+	}
+	res, err := tx.ExecContext(ctx, exposureInsert, decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, f.Address, f.UserAgent, sum)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	return count(ctx, tx, "exposures", n)
+}
+
+// LastExposure is when an account was last shown any decoy before a time; the
+// zero time if it never was.
+func (r *Registry) LastExposure(ctx context.Context, account string, before time.Time) (time.Time, error) {
+	var last sql.NullInt64
+	err := r.db.Read().QueryRowContext(ctx, `SELECT max((SELECT max(e.at) FROM exposures e WHERE e.viewer = v.number AND e.at <= ?))
+		FROM viewers v JOIN accounts a ON a.id = v.account WHERE a.name = ?`, before.UnixMicro(), account).Scan(&last)
+	if err != nil || !last.Valid {
+		return time.Time{}, sqlstore.Explain(err)
+	}
+	return sqlstore.Time(last.Int64), nil
+}

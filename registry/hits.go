@@ -1,0 +1,172 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+
+	"birdring/beacon"
+	"birdring/beacon/journal"
+	"birdring/canary"
+	"birdring/registry/sqlstore"
+)
+
+// ingestMost is how many records are taken in by one transaction.
+const ingestMost = 1000
+
+// localJournal is the name under which the cursor of this folder's journal is kept.
+const localJournal = "local"
+
+// errEnough ends a batch.
+var errEnough = errors.New("enough")
+
+// ReportHit stores a hit, on disk before it returns. The same hit again is one.
+func (r *Registry) ReportHit(ctx context.Context, h beacon.Hit) error {
+	w, err := r.world(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.db.Group(ctx, func(tx *sql.Tx) error { return insertHit(ctx, tx, w, h) })
+	if err != nil {
+		return fmt.Errorf("record hit: %w", err)
+	}
+	return nil
+}
+
+// IngestJournal takes in what is new in the journal and returns how many records
+// that were. Each is stored exactly once: the place reached is stored in the same
+// transaction. Only one process may take in a journal.
+func (r *Registry) IngestJournal(ctx context.Context, j *journal.Journal) (n int, err error) {
+	defer func() { r.ingestion.note(err) }()
+	for {
+		more, err := r.ingestBatch(ctx, j)
+		n += more
+		if err != nil {
+			return n, err
+		}
+		if more < ingestMost {
+			break
+		}
+	}
+	if err := j.Err(); err != nil {
+		return n, fmt.Errorf("write journal: %w", err)
+	}
+	return n, nil
+}
+
+// ingestBatch takes in up to ingestMost records and removes what the journal
+// need not keep.
+func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, error) {
+	from, err := r.cursor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var records [][]byte
+	to, err := j.Read(from, func(rec []byte, next journal.Position) error {
+		if len(records) == ingestMost {
+			return errEnough
+		}
+		records = append(records, append([]byte(nil), rec...))
+		from = next
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		to, err = from, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read journal: %w", err)
+	}
+	if len(records) == 0 {
+		return 0, nil
+	}
+	w, err := r.world(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = r.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, rec := range records {
+			if err := ingest(ctx, tx, w, rec); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO journals (name, segment, offset) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, localJournal, int64(to.Segment), to.Offset)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store hits: %w", err)
+	}
+	if _, err := j.Remove(to); err != nil {
+		return len(records), fmt.Errorf("shorten journal: %w", err)
+	}
+	return len(records), nil
+}
+
+// cursor is how far the journal is taken in.
+func (r *Registry) cursor(ctx context.Context) (p journal.Position, err error) {
+	err = r.db.Read().QueryRowContext(ctx, `SELECT segment, offset FROM journals WHERE name = ?`, localJournal).Scan(&p.Segment, &p.Offset)
+	if errors.Is(err, sql.ErrNoRows) {
+		return journal.Position{}, nil
+	}
+	return p, sqlstore.Explain(err)
+}
+
+// ingest stores one record. One that cannot be read is kept as the case of an
+// alarm: it must not stop those behind it.
+func ingest(ctx context.Context, tx *sql.Tx, w *world, rec []byte) error {
+	var h beacon.Hit
+	if err := h.UnmarshalBinary(rec); err != nil {
+		return raiseAlarm(ctx, tx, "journal", fmt.Sprintf("a record of the journal cannot be read: %v", err), hex.EncodeToString(rec))
+	}
+	return insertHit(ctx, tx, w, h)
+}
+
+const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+
+// insertHit stores a hit and, when a viewer's picture was sent, its exposure.
+func insertHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error {
+	if h.ID == "" {
+		return fmt.Errorf("hit %w: it has no id", ErrInvalid)
+	}
+	res, err := tx.ExecContext(ctx, hitInsert, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
+		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	if err := count(ctx, tx, "hits", 1); err != nil {
+		return err
+	}
+	if h.Kind != beacon.KindFetch || h.Self || h.Token.Viewer < canary.FirstViewer {
+		return nil
+	}
+	return exposeByHit(ctx, tx, w, h)
+}
+
+// exposeByHit records that a viewer's picture was sent. A token that is sealed by
+// our keys but names what the registry does not know shows a defect, for example
+// a restored backup.
+func exposeByHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error {
+	i, ok := w.photoNum[h.Token.Object]
+	var known bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM viewers WHERE number = ?)`, h.Token.Viewer).Scan(&known); err != nil {
+		return err
+	}
+	if !ok || !known {
+		return raiseAlarm(ctx, tx, "token", fmt.Sprintf("a picture was sent for a link to picture %d of viewer %d, which the registry does not know: was a backup restored?", h.Token.Object, h.Token.Viewer), h)
+	}
+	p := w.pictures[i]
+	address := h.Addr
+	if host, _, err := net.SplitHostPort(h.Addr); err == nil {
+		address = host
+	}
+	return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, Fetch{
+		Viewer: h.Token.Viewer, At: h.At, Address: address, UserAgent: h.UserAgent, SHA256: h.SHA256,
+	})
+}

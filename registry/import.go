@@ -1,0 +1,178 @@
+package registry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"birdring/canary"
+)
+
+// imported is one line of an import.
+type imported struct {
+	shown
+	line int
+}
+
+// ImportExposures stores exposures from CSV (RFC 4180): account, decoy, time and
+// optionally surface. A first line that says so is skipped. The same four values
+// again are one exposure. A bad line is named and then nothing is stored.
+//
+// read counts lines, stored the new exposures, known those that were there.
+func (r *Registry) ImportExposures(ctx context.Context, in io.Reader) (read, stored, known int, err error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	rows, err := parseExposures(w, in)
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("%w: nothing was stored", err)
+	}
+	if len(rows) == 0 {
+		return 0, 0, 0, nil
+	}
+	// In the order of the table, so that the insert runs along it.
+	byLine := slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b imported) int {
+		if a.d.Num != b.d.Num {
+			return int(a.d.Num) - int(b.d.Num)
+		}
+		if c := strings.Compare(a.key.account, b.key.account); c != 0 {
+			return c
+		}
+		return a.at.Compare(b.at)
+	})
+	err = r.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		stored, err = r.importRows(ctx, tx, byLine, rows)
+		return err
+	})
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("import exposures: %w", err)
+	}
+	return len(rows), stored, len(rows) - stored, nil
+}
+
+// parseExposures reads the whole file before anything is stored.
+func parseExposures(w *world, in io.Reader) ([]imported, error) {
+	buffered := bufio.NewReaderSize(in, 1<<16)
+	if mark, err := buffered.Peek(3); err == nil && bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		if _, err := buffered.Discard(3); err != nil {
+			return nil, err
+		}
+	}
+	c := csv.NewReader(buffered)
+	c.FieldsPerRecord, c.ReuseRecord = -1, true
+	surfaces := map[string]string{} // one string per surface, not per line
+	var rows []imported
+	for first := true; ; first = false {
+		record, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, csvError(err)
+		}
+		if first && header(record) {
+			continue
+		}
+		line, _ := c.FieldPos(0)
+		row, err := parseExposure(w, record, surfaces)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		row.line = line
+		rows = append(rows, row)
+	}
+}
+
+// csvError names the line of a syntax error in our words.
+func csvError(err error) error {
+	if e, ok := errors.AsType[*csv.ParseError](err); ok {
+		return fmt.Errorf("line %d: %w CSV: %v", e.Line, ErrInvalid, e.Err)
+	}
+	return fmt.Errorf("read CSV: %w", err)
+}
+
+func header(record []string) bool {
+	names := []string{"account", "decoy", "time", "surface"}
+	return len(record) >= 3 && len(record) <= 4 && slices.Equal(record, names[:len(record)])
+}
+
+func parseExposure(w *world, record []string, surfaces map[string]string) (row imported, err error) {
+	if len(record) < 3 || len(record) > 4 {
+		return row, fmt.Errorf("%d fields: %w, account,decoy,time[,surface] are wanted", len(record), ErrInvalid)
+	}
+	i, ok := w.byID[record[1]]
+	if !ok {
+		return row, fmt.Errorf("decoy %q: %w", record[1], ErrNotFound)
+	}
+	at, err := time.Parse(time.RFC3339, record[2])
+	if err != nil {
+		return row, fmt.Errorf("time %q %w: RFC 3339 such as 2026-11-24T08:00:00Z is wanted", record[2], ErrInvalid)
+	}
+	surface := ""
+	if len(record) == 4 {
+		surface = record[3]
+	}
+	if err := errors.Join(CheckAccount(record[0]), checkText("surface", surface, maxSurface), checkTime(at)); err != nil {
+		return row, err
+	}
+	if _, ok := surfaces[surface]; !ok {
+		surface = strings.Clone(surface)
+		surfaces[surface] = surface
+	}
+	row.shown = shown{
+		key: viewerKey{account: strings.Clone(record[0])}, decoy: i, d: &w.decoys[i],
+		at: at.UTC().Truncate(time.Microsecond), surface: surfaces[surface],
+	}
+	return row, nil
+}
+
+// importRows stores rows. Numbers are given and personal decoys bound in the
+// order of the lines.
+func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []imported) (stored int, err error) {
+	viewers := map[viewerKey]canary.Viewer{}
+	for _, row := range byLine {
+		if _, ok := viewers[row.key]; !ok {
+			if viewers[row.key], err = ensureViewer(ctx, tx, row.key, now()); err != nil {
+				return 0, fmt.Errorf("line %d: %w", row.line, err)
+			}
+		}
+		if row.d.Kind == canary.Personal {
+			if err := bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
+				return 0, fmt.Errorf("line %d: %w", row.line, err)
+			}
+		}
+	}
+	insert, err := tx.PrepareContext(ctx, exposureInsert)
+	if err != nil {
+		return 0, err
+	}
+	defer insert.Close()
+	for i := range rows {
+		s := &rows[i].shown
+		s.viewer = viewers[s.key]
+		n, err := insertExposure(ctx, one{insert}, s)
+		if err != nil {
+			return 0, fmt.Errorf("line %d: %w", rows[i].line, err)
+		}
+		stored += int(n)
+	}
+	return stored, count(ctx, tx, "exposures", int64(stored))
+}
+
+// one is an execer that knows its statement already.
+type one struct{ stmt *sql.Stmt }
+
+// ExecContext runs the statement, whatever the query says.
+func (o one) ExecContext(ctx context.Context, _ string, args ...any) (sql.Result, error) {
+	return o.stmt.ExecContext(ctx, args...)
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"birdring/canary"
+	"birdring/registry/sqlstore"
+)
+
+// Init makes new keys and an empty registry in dir and returns the keys'
+// commitment, which may be published. It refuses to overwrite either, and
+// leaves nothing behind when it fails.
+func Init(ctx context.Context, dir string) (commitment string, err error) {
+	made, err := makeFolder(dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil && made {
+			err = errors.Join(err, os.Remove(dir))
+		}
+	}()
+	if err := clearWay(ctx, dir); err != nil {
+		return "", err
+	}
+	stage, err := os.MkdirTemp(dir, ".init-*")
+	if err != nil {
+		return "", fmt.Errorf("make registry: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
+	keys, err := canary.NewKeyring()
+	if err != nil {
+		return "", err
+	}
+	if err := writeKeys(filepath.Join(stage, keysFile), keys); err != nil {
+		return "", err
+	}
+	if err := emptyDatabase(ctx, filepath.Join(stage, databaseFile), keys.Commitment()); err != nil {
+		return "", err
+	}
+	return keys.Commitment(), moveIn(stage, dir)
+}
+
+// makeFolder makes dir and reports whether it was not there before.
+func makeFolder(dir string) (made bool, err error) {
+	if st, err := os.Stat(dir); err == nil {
+		if !st.IsDir() {
+			return false, fmt.Errorf("%s is no folder: choose another with --data", dir)
+		}
+		return false, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, fmt.Errorf("make registry: %w", err)
+	}
+	return true, nil
+}
+
+// clearWay refuses a folder that holds keys or a registry. What an interrupted
+// init left, a registry in which nothing happened and to which no keys exist, is
+// removed.
+func clearWay(ctx context.Context, dir string) error {
+	keys, database := filepath.Join(dir, keysFile), filepath.Join(dir, databaseFile)
+	if _, err := os.Lstat(keys); err == nil {
+		return fmt.Errorf("%s holds keys already: they are never overwritten, choose another folder with --data", dir)
+	}
+	if _, err := os.Lstat(database); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	used, err := inUse(ctx, database)
+	if err != nil || used {
+		return errors.Join(fmt.Errorf("%s holds a registry already but no %s: restore its keys from a backup, or choose another folder with --data", dir, keysFile), err)
+	}
+	return os.Remove(database)
+}
+
+// inUse says whether anything was ever planted or shown.
+func inUse(ctx context.Context, database string) (used bool, err error) {
+	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: true})
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM decoys) OR EXISTS (SELECT 1 FROM viewers)`).Scan(&used)
+	return used, err
+}
+
+// writeKeys writes a new file that only its owner may read, and waits for the disk.
+func writeKeys(path string, keys *canary.Keyring) error {
+	data, err := keys.Marshal()
+	if err != nil {
+		return err
+	}
+	return writeNew(path, data, 0o600)
+}
+
+// writeNew writes a file that must not exist and waits until it is on disk.
+func writeNew(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func emptyDatabase(ctx context.Context, path, commitment string) (err error) {
+	db, err := sqlstore.Create(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		for key, value := range map[string]string{
+			"commitment": commitment, "public_url": DefaultPublicURL, "created_at": time.Now().UTC().Format(time.RFC3339),
+		} {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?)`, key, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// moveIn puts both files in their place. A link is refused where a file is, so
+// of two inits at once one wins. The keys come last: a registry without keys is
+// one that was never used.
+func moveIn(stage, dir string) error {
+	database := filepath.Join(dir, databaseFile)
+	if err := os.Link(filepath.Join(stage, databaseFile), database); err != nil {
+		return fmt.Errorf("make registry: %w", err)
+	}
+	if err := os.Link(filepath.Join(stage, keysFile), filepath.Join(dir, keysFile)); err != nil {
+		return errors.Join(fmt.Errorf("make registry: %w", err), os.Remove(database))
+	}
+	return syncFolder(dir)
+}
+
+// syncFolder waits until the names in dir are on disk.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

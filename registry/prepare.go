@@ -1,0 +1,242 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"birdring/beacon/decode"
+	"birdring/beacon/find"
+	"birdring/canary"
+	"birdring/canary/ring"
+)
+
+// planting is one call of Plant.
+type planting struct {
+	r        *Registry
+	q        PlantRequest
+	model    *canary.HandleModel
+	stage    string      // folder of prepared pictures that are not planted yet
+	firstNum uint32      // of the pictures; a refused photo uses up its number
+	planted  *find.Index // what was planted before
+}
+
+// sprout is a photo on its way to become a picture.
+type sprout struct {
+	photo   Photo
+	id      string
+	num     uint32
+	done    chan struct{} // closed when the rest is set
+	refused string        // why it is not planted, "" if it may be
+	err     error         // why nothing can be planted
+
+	file          string
+	source        [sha256.Size]byte
+	width, height int
+	segments      int
+	code          ring.Code
+	epoch         uint8
+	size          int
+	staged        string // file of the prepared picture
+	print         []byte
+	query         *find.Query
+	look          *find.Print
+}
+
+// photoLimits bound photos to plant: they are the operator's own and may come
+// from a camera as they are.
+var photoLimits = decode.Limits{MaxBytes: 64 << 20, MaxPixels: 64_000_000}
+
+func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &planting{r: r, q: q, model: canary.DefaultHandleModel(), stage: filepath.Join(r.dir, picturesDir, ".planting")}
+	if p.planted, err = r.eye.newest(ctx, r, w); err != nil {
+		return nil, err
+	}
+	for _, w := range w.pictures {
+		p.firstNum = max(p.firstNum, w.num)
+	}
+	p.firstNum++
+	if int(p.firstNum)+len(q.Photos) > maxNum {
+		return nil, fmt.Errorf("there are %d pictures: links can carry no more than %d", p.firstNum-1, maxNum)
+	}
+	// What an interrupted planting left is no part of the registry.
+	if err := errors.Join(os.RemoveAll(p.stage), os.Mkdir(p.stage, 0o700)); err != nil {
+		return nil, fmt.Errorf("plant: %w", err)
+	}
+	return p, nil
+}
+
+// prepareAll prepares photos, several at a time, until every decoy has its
+// pictures or no photo is left. rest are the photos refused after the last decoy
+// that has one.
+func (p *planting) prepareAll(ctx context.Context) (beds []bed, rest []Refused, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	beds = make([]bed, p.q.decoys())
+	total, have := len(beds)*p.q.PerDecoy, 0
+	batch := find.NewIndex()
+	names := map[string]string{} // photo id -> file, of this planting
+	for s := range p.start(ctx, &wg) {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+		if s.err != nil {
+			return nil, nil, s.err
+		}
+		if s.refused == "" {
+			if m := batch.Search(s.query, 1); len(m) > 0 {
+				s.refused = "already planted: it shows the same as " + names[m[0].ID]
+			}
+		}
+		b := &beds[have/p.q.PerDecoy]
+		if s.refused != "" {
+			b.refused = append(b.refused, Refused{s.file, s.refused})
+			continue
+		}
+		batch.Add(s.id, s.look)
+		names[s.id] = s.file
+		s.query, s.look = nil, nil
+		b.pictures = append(b.pictures, s)
+		have++
+		p.q.Progress(have, total, s.file)
+		if have == total {
+			return beds, nil, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	if b := beds[have/p.q.PerDecoy]; len(b.pictures) == 0 {
+		rest = b.refused
+	}
+	return beds, rest, nil
+}
+
+// start prepares photos in the background and hands them out in their order.
+func (p *planting) start(ctx context.Context, wg *sync.WaitGroup) <-chan *sprout {
+	workers := runtime.GOMAXPROCS(0)
+	jobs := make(chan *sprout)
+	ordered := make(chan *sprout, workers) // bounds how far the workers run ahead
+	wg.Go(func() {
+		defer close(ordered)
+		defer close(jobs)
+		for i, photo := range p.q.Photos {
+			s := &sprout{photo: photo, file: photo.Name, id: "p-" + randomID(14), num: p.firstNum + uint32(i), done: make(chan struct{})}
+			select {
+			case ordered <- s:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case jobs <- s:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for range workers {
+		wg.Go(func() {
+			for s := range jobs {
+				s.err = p.prepare(ctx, s)
+				close(s.done)
+			}
+		})
+	}
+	return ordered
+}
+
+// prepare makes a picture of a photo, or says why it is refused. Its error means
+// that nothing can be planted.
+func (p *planting) prepare(ctx context.Context, s *sprout) error {
+	data, err := readPhoto(s.photo)
+	if err != nil {
+		s.refused = err.Error()
+		return nil
+	}
+	s.source = sha256.Sum256(data)
+	if known, err := p.r.pictureFrom(ctx, s.source); err != nil || known != "" {
+		s.refused = "already planted: as " + known
+		return err
+	}
+	img, err := decode.Decode(ctx, data, photoLimits)
+	if err != nil {
+		s.refused = err.Error()
+		return ctx.Err()
+	}
+	small := decode.Shrink(img.Img, longestSide)
+	luma := decode.Luma(small)
+	s.query = find.NewQuery(luma)
+	if m := p.planted.Search(s.query, 1); len(m) > 0 {
+		s.refused = "already planted: it shows the same as " + m[0].ID
+		return nil
+	}
+	epoch := p.r.keys.Epoch()
+	pic, _, err := canary.Prepare(small, canary.PrepareOptions{
+		ID: s.id, Num: s.num, Code: p.q.Code, Epoch: epoch, Key: p.r.keys.PictureKey(epoch, s.id),
+	})
+	if err != nil {
+		s.refused = err.Error()
+		return nil
+	}
+	s.look = find.NewPrint(luma)
+	if s.print, err = s.look.MarshalBinary(); err != nil {
+		return err
+	}
+	s.width, s.height, s.segments, s.size = pic.W, pic.H, pic.Segments(), pic.Size()
+	s.code, s.epoch = p.q.Code, epoch
+	packed, err := pic.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	s.staged = filepath.Join(p.stage, s.id+".brp")
+	if err := writeNew(s.staged, packed, 0o600); err != nil {
+		return fmt.Errorf("store prepared picture: %w", err)
+	}
+	return nil
+}
+
+// readPhoto reads a photo of bounded size.
+func readPhoto(p Photo) (data []byte, err error) {
+	f, err := p.Open()
+	if err != nil {
+		if e, ok := errors.AsType[*os.PathError](err); ok {
+			err = e.Err // the file is named beside it
+		}
+		return nil, err
+	}
+	defer f.Close() // only read
+	data, err = io.ReadAll(io.LimitReader(f, photoLimits.MaxBytes+1))
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		err = e.Err
+	}
+	return data, err
+}
+
+// pictureFrom returns the photo id that was prepared from a file of this hash, "" if none was.
+func (r *Registry) pictureFrom(ctx context.Context, source [sha256.Size]byte) (id string, err error) {
+	err = r.db.Read().QueryRowContext(ctx, `SELECT id FROM pictures WHERE source = ? LIMIT 1`, source[:]).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// randomID is n random characters of a-z and 2-7.
+func randomID(n int) string { return strings.ToLower(rand.Text()[:n]) }

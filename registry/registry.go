@@ -1,0 +1,159 @@
+// Package registry is what Birdring remembers and concludes.
+//
+// It plants decoys, numbers viewers, records who was shown what before anything
+// is handed out, keeps hits and sightings, and turns sightings into
+// attributions that name an account together with the evidence against it. A
+// new attribution is stored together with the message that tells it.
+//
+//	reg, err := registry.Open(ctx, "birdring-data", registry.Options{})
+//	copies, err := reg.Expose(ctx, []registry.Exposure{{Account: "a", Decoy: id, At: time.Now(), Kind: registry.Offered}})
+//	data, err := reg.Rendition(nil, copies[0].Photos[0].Photo, copies[0].Viewer)
+//
+// A data folder holds keys.json (the secrets: whoever has it can compute every
+// ring), registry.db, and the prepared pictures. Several processes may work on
+// one folder at once.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"birdring/canary"
+	"birdring/registry/sqlstore"
+)
+
+// What errors of this package wrap where a caller may want to branch.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrInvalid  = errors.New("invalid") // the caller's values are at fault
+	ErrConflict = errors.New("conflict")
+)
+
+// DefaultPublicURL is where links point until somebody says otherwise.
+const DefaultPublicURL = "http://127.0.0.1:8480"
+
+// The names in a data folder.
+const (
+	keysFile     = "keys.json"
+	databaseFile = "registry.db"
+	picturesDir  = "pictures"
+)
+
+// Options of Open.
+type Options struct {
+	ReadOnly  bool         // refuse every write
+	PublicURL string       // how viewers reach links and pictures; kept for later when set, "" is the kept one
+	Log       *slog.Logger // nil: nothing is logged
+	// ForeignKeys are used instead of the folder's own. Everything is then read
+	// against rings that were never served: the control run that must name nobody.
+	ForeignKeys *canary.Keyring
+}
+
+// Registry is an open data folder. It is safe for concurrent use.
+type Registry struct {
+	dir       string
+	db        *sqlstore.DB
+	keys      *canary.Keyring
+	log       *slog.Logger
+	publicURL string
+	readOnly  bool
+
+	viewers   viewerCache
+	decoys    decoyCache
+	renderers rendererCache
+	eye       eye
+	ingestion ingestState
+	sending   sync.Mutex // held while deliveries of this process are under way
+}
+
+// Open opens the registry in dir.
+func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
+	keys, err := readKeys(dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	db, err := sqlstore.Open(ctx, filepath.Join(dir, databaseFile), sqlstore.Options{ReadOnly: o.ReadOnly})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is missing in %s although its keys are there: restore it from a backup", databaseFile, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open registry %s: %w", dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	r := &Registry{dir: dir, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly}
+	want, err := r.meta(ctx, "commitment")
+	if err != nil {
+		return nil, err
+	}
+	if got := keys.Commitment(); got != want {
+		return nil, fmt.Errorf("%s in %s are not the keys of this registry (commitment %.12s, the registry has %.12s): put the right file back", keysFile, dir, got, want)
+	}
+	if o.ForeignKeys != nil {
+		r.keys = o.ForeignKeys
+	}
+	return r, r.settle(ctx, o.PublicURL)
+}
+
+func readKeys(dir string) (*canary.Keyring, error) {
+	data, err := os.ReadFile(filepath.Join(dir, keysFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err == nil {
+			return nil, fmt.Errorf("%s is missing in %s: without the keys no ring can be read, restore the file from a backup", keysFile, dir)
+		}
+		return nil, fmt.Errorf("no registry at %s: run birdring init", dir)
+	case err != nil:
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	keys, err := canary.ParseKeyring(data)
+	if err != nil {
+		return nil, fmt.Errorf("read keys %s: %w", filepath.Join(dir, keysFile), err)
+	}
+	return keys, nil
+}
+
+// settle finds out where links point, and keeps a new place for other processes.
+func (r *Registry) settle(ctx context.Context, publicURL string) (err error) {
+	kept, err := r.meta(ctx, "public_url")
+	if err != nil {
+		return err
+	}
+	r.publicURL = strings.TrimRight(publicURL, "/")
+	switch {
+	case r.publicURL == "":
+		r.publicURL = kept
+	case r.publicURL != kept && !r.readOnly:
+		return r.setMeta(ctx, "public_url", r.publicURL)
+	}
+	return nil
+}
+
+// Close finishes writes under way and closes the registry.
+func (r *Registry) Close() error { return r.db.Close() }
+
+// Keyring returns the keys.
+func (r *Registry) Keyring() *canary.Keyring { return r.keys }
+
+// Dir returns the data folder.
+func (r *Registry) Dir() string { return r.dir }
+
+// PublicURL is where links and pictures of this registry are reached, without a slash at the end.
+func (r *Registry) PublicURL() string { return r.publicURL }
+
+// now is the time with the precision that is stored.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,21 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// ensureSite finds a site's row or makes it. site is as crawl.Registrable names it.
+func ensureSite(ctx context.Context, tx *sql.Tx, site string, at time.Time) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT id FROM sites WHERE site = ?`, site).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, err
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO sites (site, first_at) VALUES (?, ?)`, site, at.UnixMicro())
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
