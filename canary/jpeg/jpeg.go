@@ -10,8 +10,6 @@
 // no variant touches.
 package jpeg
 
-import "math"
-
 // Frame is a 4:2:0 picture as quantised coefficients.
 type Frame struct {
 	W, H  int           // pixels
@@ -36,9 +34,7 @@ func (g *Grid) At(x, y int) *Block { return &g.Blocks[y*g.W+x] }
 // NewFrame makes an empty frame with libjpeg's tables for a quality 1..100.
 func NewFrame(w, h, quality int) *Frame {
 	f := &Frame{W: w, H: h}
-	cols, rows := f.MCUs()
-	f.Luma = newGrid(2*cols, 2*rows)
-	f.Cb, f.Cr = newGrid(cols, rows), newGrid(cols, rows)
+	f.alloc()
 	scale := 200 - 2*quality
 	if quality < 50 {
 		scale = 5000 / quality
@@ -49,6 +45,13 @@ func NewFrame(w, h, quality int) *Frame {
 		}
 	}
 	return f
+}
+
+// alloc makes room for the blocks of all whole MCUs.
+func (f *Frame) alloc() {
+	cols, rows := f.MCUs()
+	f.Luma = newGrid(2*cols, 2*rows)
+	f.Cb, f.Cr = newGrid(cols, rows), newGrid(cols, rows)
 }
 
 func newGrid(w, h int) Grid { return Grid{W: w, H: h, Blocks: make([]Block, w*h)} }
@@ -101,85 +104,3 @@ var (
 		99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
 	}
 )
-
-// cosines[u][x] is the orthonormal DCT basis: c(u)/2 cos((2x+1)u pi/16).
-var cosines = func() (c [8][8]float32) {
-	for u := range 8 {
-		scale := 0.5
-		if u == 0 {
-			scale = 0.5 / math.Sqrt2
-		}
-		for x := range 8 {
-			c[u][x] = float32(scale * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16))
-		}
-	}
-	return c
-}()
-
-// FDCT is the orthonormal 8x8 forward transform (T.81 A.3.3), natural order, in place.
-func FDCT(b *[64]float32) {
-	var t [64]float32
-	for y := range 8 {
-		row := b[8*y : 8*y+8 : 8*y+8]
-		for u := range 8 {
-			c := &cosines[u]
-			t[8*y+u] = row[0]*c[0] + row[1]*c[1] + row[2]*c[2] + row[3]*c[3] + row[4]*c[4] + row[5]*c[5] + row[6]*c[6] + row[7]*c[7]
-		}
-	}
-	for u := range 8 {
-		for v := range 8 {
-			c := &cosines[v]
-			b[8*v+u] = t[u]*c[0] + t[8+u]*c[1] + t[16+u]*c[2] + t[24+u]*c[3] + t[32+u]*c[4] + t[40+u]*c[5] + t[48+u]*c[6] + t[56+u]*c[7]
-		}
-	}
-}
-
-// IDCT is the inverse of FDCT, in place.
-func IDCT(b *[64]float32) {
-	var t [64]float32
-	for y := range 8 {
-		for x := range 8 {
-			var s float32
-			for u := range 8 {
-				s += b[8*y+u] * cosines[u][x]
-			}
-			t[8*y+x] = s
-		}
-	}
-	for x := range 8 {
-		for y := range 8 {
-			var s float32
-			for v := range 8 {
-				s += t[8*v+x] * cosines[v][y]
-			}
-			b[8*y+x] = s
-		}
-	}
-}
-
-// LumaPlane decodes the luma component to float samples, W x H, not clamped
-// and not rounded: the value 128 is added as T.81 A.3.1 says.
-func (f *Frame) LumaPlane() []float32 {
-	out := make([]float32, f.W*f.H)
-	var q [64]float32
-	for z, natural := range zigzag {
-		q[natural] = float32(f.Quant[0][z])
-	}
-	var px [64]float32
-	for by := 0; 8*by < f.H; by++ {
-		for bx := 0; 8*bx < f.W; bx++ {
-			b := f.Luma.At(bx, by)
-			for z, natural := range zigzag {
-				px[natural] = float32(b[z]) * q[natural]
-			}
-			IDCT(&px)
-			for y := range min(8, f.H-8*by) {
-				row := out[(8*by+y)*f.W+8*bx:]
-				for x := range min(8, f.W-8*bx) {
-					row[x] = px[8*y+x] + 128
-				}
-			}
-		}
-	}
-	return out
-}

@@ -59,6 +59,7 @@ type equaliser struct {
 	m       *Marked
 	weights [64]float32 // squared quantiser steps: what a step costs in pixels
 	side    [2]side
+	scratch []byte // what measure writes into
 }
 
 // side is one variant of the segment at hand.
@@ -195,8 +196,9 @@ func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
 // measure returns the length of the segment's work blocks in bits, and how many
 // of them are stuffing.
 func (e *equaliser) measure(v, mx0, mx1, my int, d dcs, start *writer) (all, stuffing int) {
-	w := writer{buf: make([]byte, 0, 512), acc: start.acc, n: start.n}
+	w := writer{buf: e.scratch[:0], acc: start.acc, n: start.n}
 	e.write(&w, e.side[v].work[:4*(mx1-mx0)], mx0, mx1, my, &d)
+	e.scratch = w.buf
 	return 8*len(w.buf) + int(w.n) - int(start.n), 8 * w.stuffed
 }
 

@@ -11,7 +11,7 @@ const maxPixels = 64 << 20
 
 var errShort = errors.New("jpeg: file ends in the middle")
 
-// marker walks over the segments of a file up to the first scan: visit gets each
+// segments walks over the segments of a file up to the first scan: visit gets each
 // segment's marker and body, and stops the walk by an error.
 func segments(data []byte, visit func(marker byte, body []byte) error) (rest []byte, err error) {
 	if len(data) < 2 || data[0] != 0xff || data[1] != 0xd8 {
@@ -98,8 +98,9 @@ func Tables(data []byte) (*[64]uint16, error) {
 	return &natural, nil
 }
 
-// Parse reads a baseline 4:2:0 file without restart markers, as Encode and Write
-// make them, back into coefficients.
+// Parse reads a baseline 4:2:0 file of one scan without restart markers, as Encode
+// and Write make them, back into coefficients. It takes memory in proportion to
+// the file's length and refuses everything else with a reason.
 func Parse(data []byte) (*Frame, error) {
 	p := parser{}
 	rest, err := segments(data, p.segment)
@@ -157,8 +158,7 @@ func (p *parser) frame(body []byte) error {
 	if p.f != nil || p.quant[body[8]] == nil || p.quant[body[11]] == nil {
 		return errors.New("jpeg: quantiser tables missing or two frames")
 	}
-	p.f = NewFrame(w, h, 50)
-	p.f.Quant = [2][64]uint16{*p.quant[body[8]], *p.quant[body[11]]}
+	p.f = &Frame{W: w, H: h, Quant: [2][64]uint16{*p.quant[body[8]], *p.quant[body[11]]}}
 	return nil
 }
 
@@ -198,9 +198,15 @@ func (p *parser) scan(data []byte) error {
 			return errors.New("jpeg: Huffman table missing")
 		}
 	}
-	r := reader{data: data}
 	f := p.f
 	cols, rows := f.MCUs()
+	// An MCU takes two codes for each of its six blocks: a short file must not
+	// claim memory for a large picture.
+	if len(data)*8 < cols*rows*12 {
+		return errShort
+	}
+	f.alloc()
+	r := reader{data: data}
 	var d dcs
 	for my := range rows {
 		for mx := range cols {
@@ -216,123 +222,5 @@ func (p *parser) scan(data []byte) error {
 			}
 		}
 	}
-	return nil
-}
-
-// decoder is a Huffman table for reading: the first code and value index of each length.
-type decoder struct {
-	first, index [17]int32
-	count        [17]int32
-	values       []uint8
-}
-
-func newDecoder(s spec) (*decoder, error) {
-	d := &decoder{values: append([]uint8(nil), s.values...)}
-	var c, i int32
-	for n := 1; n <= 16; n++ {
-		d.first[n], d.index[n], d.count[n] = c, i, int32(s.counts[n-1])
-		c += d.count[n]
-		i += d.count[n]
-		if c > 1<<n {
-			return nil, errors.New("jpeg: over-full Huffman table")
-		}
-		c <<= 1
-	}
-	return d, nil
-}
-
-// reader takes bits out of entropy-coded bytes.
-type reader struct {
-	data []byte
-	acc  uint32
-	n    uint
-}
-
-func (r *reader) bit() (int32, error) {
-	if r.n == 0 {
-		if len(r.data) == 0 {
-			return 0, errShort
-		}
-		b := r.data[0]
-		r.data = r.data[1:]
-		if b == 0xff {
-			if len(r.data) == 0 || r.data[0] != 0 {
-				return 0, errShort
-			}
-			r.data = r.data[1:]
-		}
-		r.acc, r.n = uint32(b), 8
-	}
-	r.n--
-	return int32(r.acc>>r.n) & 1, nil
-}
-
-func (r *reader) symbol(d *decoder) (uint8, error) {
-	var c int32
-	for n := 1; n <= 16; n++ {
-		b, err := r.bit()
-		if err != nil {
-			return 0, err
-		}
-		c = c<<1 | b
-		if c-d.first[n] < d.count[n] {
-			return d.values[d.index[n]+c-d.first[n]], nil
-		}
-	}
-	return 0, errors.New("jpeg: bad Huffman code")
-}
-
-// value reads an n-bit magnitude (T.81 F.2.2.1, EXTEND).
-func (r *reader) value(n int) (int32, error) {
-	var v int32
-	for range n {
-		b, err := r.bit()
-		if err != nil {
-			return 0, err
-		}
-		v = v<<1 | b
-	}
-	if n > 0 && v < 1<<(n-1) {
-		v -= 1<<n - 1
-	}
-	return v, nil
-}
-
-func (r *reader) block(b *Block, before *int16, dc, ac *decoder) error {
-	n, err := r.symbol(dc)
-	if err != nil {
-		return err
-	}
-	if n > 11 {
-		return errors.New("jpeg: DC difference too large")
-	}
-	diff, err := r.value(int(n))
-	if err != nil {
-		return err
-	}
-	*before += int16(diff)
-	b[0] = *before
-	for z := 1; z < 64; z++ {
-		s, err := r.symbol(ac)
-		if err != nil {
-			return err
-		}
-		run, n := int(s>>4), int(s&15)
-		if n == 0 {
-			if run != 15 {
-				return nil
-			}
-			z += 15
-			continue
-		}
-		if z += run; z > 63 || n > 10 {
-			return errors.New("jpeg: bad AC coefficient")
-		}
-		v, err := r.value(n)
-		if err != nil {
-			return err
-		}
-		b[z] = int16(v)
-	}
-	return nil
+	return r.end()
 }

@@ -1,0 +1,128 @@
+package canary
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"birdring/canary/ring"
+)
+
+// Format BRP1 of a prepared picture, integers little-endian:
+//
+//	"BRP1", layout u8, code u8, epoch u8, run u8, num u32, width u16, height u16,
+//	segments u32, bytes of a rendition u32, length of the id u8, the id,
+//	uvarint length of the header, uvarint length of every segment,
+//	a rendition of zeros only, the segments of one of ones only,
+//	CRC-32C of all that u32
+const (
+	formatMagic = "BRP1"
+	formatFixed = len(formatMagic) + 4 + 4 + 2 + 2 + 4 + 4 + 1
+)
+
+// maxID is the most bytes a picture's id may have.
+const maxID = 40
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// MarshalBinary returns the picture in format BRP1. No key is in it.
+func (p *Picture) MarshalBinary() ([]byte, error) {
+	if len(p.ID) > maxID {
+		return nil, fmt.Errorf("picture id of %d bytes: at most %d", len(p.ID), maxID)
+	}
+	if p.Segments() < 1 {
+		return nil, errors.New("picture without segments: use Prepare")
+	}
+	first, last := p.starts[0], p.starts[p.Segments()]
+	out := make([]byte, 0, formatFixed+len(p.ID)+2*len(p.starts)+2*p.Size()+8)
+	out = append(out, formatMagic...)
+	out = append(out, ring.Layout, byte(p.Code), p.Epoch, byte(p.Run))
+	out = binary.LittleEndian.AppendUint32(out, p.Num)
+	out = binary.LittleEndian.AppendUint16(out, uint16(p.W))
+	out = binary.LittleEndian.AppendUint16(out, uint16(p.H))
+	out = binary.LittleEndian.AppendUint32(out, uint32(p.Segments()))
+	out = binary.LittleEndian.AppendUint32(out, uint32(p.Size()))
+	out = append(out, byte(len(p.ID)))
+	out = append(out, p.ID...)
+	before := uint32(0)
+	for _, at := range p.starts {
+		out = binary.AppendUvarint(out, uint64(at-before))
+		before = at
+	}
+	out = append(out, p.files[0]...)
+	out = append(out, p.files[1][first:last]...)
+	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli)), nil
+}
+
+// UnmarshalPicture reads format BRP1. The result shares no memory with data.
+func UnmarshalPicture(data []byte) (*Picture, error) {
+	switch {
+	case len(data) < len(formatMagic) || string(data[:3]) != formatMagic[:3]:
+		return nil, errors.New("not a prepared picture")
+	case data[3] != formatMagic[3]:
+		return nil, fmt.Errorf("prepared picture of format %q: this program reads %s", data[:4], formatMagic)
+	case len(data) < formatFixed+4:
+		return nil, errors.New("prepared picture is cut off")
+	}
+	body := data[:len(data)-4]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(data[len(body):]) {
+		return nil, errors.New("prepared picture is damaged: its checksum does not fit")
+	}
+	p := &Picture{
+		Code: ring.Code(body[5]), Epoch: body[6], Run: int(body[7]), Num: binary.LittleEndian.Uint32(body[8:]),
+		W: int(binary.LittleEndian.Uint16(body[12:])), H: int(binary.LittleEndian.Uint16(body[14:])),
+	}
+	if body[4] != ring.Layout {
+		return nil, fmt.Errorf("prepared picture of ring layout %d: this program knows %d", body[4], ring.Layout)
+	}
+	if p.Code != ring.U && p.Code != ring.D {
+		return nil, fmt.Errorf("prepared picture of code %d: this program knows U (1) and D (2)", body[5])
+	}
+	if p.W < 1 || p.H < 1 || p.W > maxSide || p.H > maxSide || p.Run < 1 || p.Run > maxSide/16 {
+		return nil, fmt.Errorf("prepared picture of %d x %d pixels, run %d: out of bounds", p.W, p.H, p.Run)
+	}
+	segments, size := binary.LittleEndian.Uint32(body[16:]), binary.LittleEndian.Uint32(body[20:])
+	if int64(segments) != int64(p.Grid().Segments()) {
+		return nil, fmt.Errorf("prepared picture with %d segments: its size gives %d", segments, p.Grid().Segments())
+	}
+	rest := body[formatFixed:]
+	n := int(body[formatFixed-1])
+	if n > maxID || len(rest) < n {
+		return nil, errors.New("prepared picture with a bad id")
+	}
+	p.ID = string(rest[:n])
+	if err := p.unmarshalFiles(rest[n:], int64(size)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// unmarshalFiles reads the lengths and both files. Nothing is allocated before
+// rest is known to be long enough for it.
+func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
+	m := p.Grid().Segments()
+	if int64(len(rest)) < int64(m)+1+size {
+		return errors.New("prepared picture is cut off")
+	}
+	p.starts = make([]uint32, m+1)
+	at := int64(0)
+	for i := range p.starts {
+		v, n := binary.Uvarint(rest)
+		if n <= 0 || v == 0 || v > uint64(size-at) {
+			return fmt.Errorf("prepared picture: bad length of segment %d", i-1)
+		}
+		at += int64(v)
+		p.starts[i] = uint32(at)
+		rest = rest[n:]
+	}
+	first, last := int64(p.starts[0]), at
+	if int64(len(rest)) != size+last-first {
+		return errors.New("prepared picture: its parts do not add up")
+	}
+	p.files[0] = bytes.Clone(rest[:size])
+	p.files[1] = bytes.Clone(rest[:size])
+	copy(p.files[1][first:last], rest[size:])
+	return nil
+}

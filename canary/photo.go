@@ -1,0 +1,189 @@
+package canary
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"image"
+
+	"birdring/canary/jpeg"
+	"birdring/canary/mark"
+	"birdring/canary/ring"
+)
+
+// Why a photo cannot be planted.
+var (
+	ErrTooSmall = errors.New("too small to carry a ring")
+	ErrTooPlain = errors.New("too plain to carry a ring")
+	ErrTooLarge = errors.New("too large: shrink it first")
+)
+
+// Bounds of a picture.
+const (
+	minSide     = 320  // px
+	maxSide     = 4096 // px
+	minSegments = 600  // fewer are read too rarely after a crop
+)
+
+// quality of the prepared JPEG, as libjpeg counts it.
+const quality = 90
+
+// flatRun is the mean number of bytes of a one-MCU segment below which segments
+// take two MCUs: copying shorter ones costs more than it gains.
+const flatRun = 34
+
+// Picture is a photo prepared once: two variants of every segment, brought to
+// the same length, so that any choice of variants joins to an ordinary JPEG file.
+// It does not change after Prepare and is safe for concurrent use.
+type Picture struct {
+	ID     string
+	Num    uint32 // dense object number, sealed into links
+	W, H   int
+	Run    int // MCUs per segment
+	Code   ring.Code
+	Epoch  uint8     // key epoch, for ever
+	files  [2][]byte // the renditions of zeros only and of ones only
+	starts []uint32  // where each segment begins in either file, and where the last one ends
+}
+
+// PrepareOptions name the picture and its secrets.
+type PrepareOptions struct {
+	ID    string // [a-z0-9-]{1,40}
+	Num   uint32
+	Code  ring.Code
+	Epoch uint8
+	Key   []byte // 32 bytes, from Keyring.PictureKey
+}
+
+// Report says how a photo took the mark.
+type Report struct {
+	PSNR       float64 // dB, luma of the worst possible rendition against the unringed JPEG, both decoded to 8 bits
+	SSIM       float64 // of that rendition
+	Gain       float64 // of the bumps
+	Bytes      int     // of every rendition
+	PlainBytes int     // of the unringed JPEG
+	Bare       int     // segments left without a mark because no equal length was found
+	SelfBits   float64 // evidence that a 320 px, q75 copy of a rendition gave in the self-check
+}
+
+// Prepare encodes an upright photo, at most 4096 x 4096 pixels, with its mark.
+// It refuses photos that are too small, too plain or too large with the reason
+// (ErrTooSmall, ErrTooPlain, ErrTooLarge). The same photo and options give the
+// same picture. Time grows linearly with the pixels.
+func Prepare(img image.Image, o PrepareOptions) (*Picture, *Report, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := checkSize(img.Bounds().Dx(), img.Bounds().Dy()); err != nil {
+		return nil, nil, err
+	}
+	signs, err := hkdf.Key(sha256.New, o.Key, nil, "birdring/picture/v1/sign", 16)
+	if err != nil {
+		return nil, nil, fmt.Errorf("draw the signs of picture %s: %w", o.ID, err)
+	}
+	s := newSource(img)
+	plainBytes := len(s.frame.Encode())
+	run := 1
+	if cols, rows := s.frame.MCUs(); plainBytes < flatRun*cols*rows && jpeg.Segments(cols, rows, 2) >= minSegments {
+		run = 2
+	}
+	plan, err := mark.NewPlan(mark.Plane{W: s.frame.W, H: s.frame.H, Pix: s.luma}, run, signs)
+	if err != nil {
+		return nil, nil, err
+	}
+	pair, rep, err := newTuner(s, plan).tune()
+	if err != nil {
+		return nil, nil, err
+	}
+	p := newPicture(pair, plan.Grid, o)
+	rep.Bytes, rep.PlainBytes, rep.Bare = p.Size(), plainBytes, pair.Bare
+	if err := selfCheck(p, pair, o.Key, rep); err != nil {
+		return nil, rep, err
+	}
+	return p, rep, nil
+}
+
+// PreparePlain encodes a photo as Prepare does, but without a mark: what the
+// renditions' PSNR refers to. Nothing keeps or serves it.
+func PreparePlain(img image.Image) ([]byte, error) {
+	if w, h := img.Bounds().Dx(), img.Bounds().Dy(); w < 1 || h < 1 || w > maxSide || h > maxSide {
+		return nil, fmt.Errorf("%w: %d x %d pixels, at most %d x %d", ErrTooLarge, w, h, maxSide, maxSide)
+	}
+	return newSource(img).frame.Encode(), nil
+}
+
+func (o *PrepareOptions) check() error {
+	if len(o.ID) > maxID {
+		return fmt.Errorf("picture id of %d bytes: at most %d", len(o.ID), maxID)
+	}
+	if len(o.Key) != 32 {
+		return fmt.Errorf("picture key of %d bytes: want 32", len(o.Key))
+	}
+	if o.Code != ring.U && o.Code != ring.D {
+		return fmt.Errorf("unknown code %d: use ring.U or ring.D", o.Code)
+	}
+	return nil
+}
+
+func checkSize(w, h int) error {
+	switch cells := jpeg.Segments((w+15)/16, (h+15)/16, 1); {
+	case w > maxSide || h > maxSide:
+		return fmt.Errorf("%w: %d x %d pixels, at most %d x %d", ErrTooLarge, w, h, maxSide, maxSide)
+	case min(w, h) < minSide:
+		return fmt.Errorf("%w: %d x %d pixels, the shorter side must have %d", ErrTooSmall, w, h, minSide)
+	case cells < minSegments:
+		return fmt.Errorf("%w: %d x %d pixels hold %d segments of 16 x 16, at least %d are needed", ErrTooSmall, w, h, cells, minSegments)
+	}
+	return nil
+}
+
+func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
+	p := &Picture{
+		ID: o.ID, Num: o.Num, W: g.W, H: g.H, Run: g.Run, Code: o.Code, Epoch: o.Epoch, files: pair.Files,
+		starts: make([]uint32, len(pair.Off)),
+	}
+	for i, at := range pair.Off {
+		p.starts[i] = uint32(at)
+	}
+	return p
+}
+
+// Segments is the number of segments, m.
+func (p *Picture) Segments() int { return len(p.starts) - 1 }
+
+// Size is the length of every rendition in bytes.
+func (p *Picture) Size() int { return len(p.files[0]) }
+
+// Grid says where the segments lie.
+func (p *Picture) Grid() mark.Grid { return mark.Grid{W: p.W, H: p.H, MCU: 16, Run: p.Run} }
+
+// Reference is the original as the reader needs it: mean and half difference of
+// the two variants, from the coefficients really written, not rounded to 8 bits.
+func (p *Picture) Reference() (*mark.Reference, error) {
+	var planes [2][]float32
+	for v, data := range p.files {
+		f, err := jpeg.Parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("picture %s, variant %d: %w", p.ID, v, err)
+		}
+		if f.W != p.W || f.H != p.H {
+			return nil, fmt.Errorf("picture %s: variant %d is %d x %d, want %d x %d", p.ID, v, f.W, f.H, p.W, p.H)
+		}
+		planes[v] = f.LumaPlane()
+	}
+	return newReference(planes, p.Grid()), nil
+}
+
+// newReference overwrites the decoded variants by their mean and half difference.
+func newReference(planes [2][]float32, g mark.Grid) *mark.Reference {
+	for i, one := range planes[1] {
+		zero := planes[0][i]
+		planes[0][i], planes[1][i] = (zero+one)/2, (one-zero)/2
+	}
+	return &mark.Reference{
+		Mean: mark.Plane{W: g.W, H: g.H, Pix: planes[0]},
+		Half: mark.Plane{W: g.W, H: g.H, Pix: planes[1]},
+		Grid: g,
+	}
+}
