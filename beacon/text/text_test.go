@@ -1,0 +1,141 @@
+package text_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"birdring/beacon/text"
+)
+
+func found(m *text.Matcher, data string) []string {
+	var out []string
+	m.Scan([]byte(data), func(f text.Match) { out = append(out, f.Handle) })
+	return out
+}
+
+func matcher(handles ...string) *text.Matcher {
+	m := text.NewMatcher()
+	for _, h := range handles {
+		m.Add(h)
+	}
+	return m
+}
+
+// spellings of anna.kowal_93 as pages carry them.
+var spellings = []string{
+	"anna.kowal_93", "@anna.kowal_93", "ANNA.Kowal_93", "see anna.kowal_93.", "(anna.kowal_93)", "anna.kowal_93, and",
+	"https://x.example/anna.kowal_93/", "/p/anna.kowal_93?x=1", "anna.kowal_93.jpg", "anna.kowal_93_1847_n.jpg",
+	`{"u":"anna.kowal_93"}`, `"\nanna.kowal_93"`, `anna\u002ekowal_93`, `\u0040anna.kowal_93`, "<title>anna.kowal_93</title>",
+	`content="(&#064;anna.kowal_93)"`, "anna%2Ekowal%5F93", "%40anna.kowal_93%2F", "%2Fanna.kowal_93%2F",
+	"%61%6e%6e%61%2e%6b%6f%77%61%6c%5f%39%33", "anna&#46;kowal&#95;93", "anna&#x2e;kowal&#x5F;93",
+	"&#97;&#110;&#110;&#97;&#46;&#107;&#111;&#119;&#97;&#108;&#95;&#57;&#51;", "&commat;anna&period;kowal&lowbar;93",
+	"&nbsp;anna.kowal_93&nbsp;", "anna.ko\u200bwal_93", "anna.<wbr>kowal_93", "anna.<wbr/>kowal_93", "anna%252Ekowal_93",
+	"&amp;#64;anna.kowal_93", "an\u00adna.kowal_93", "anna.kowal_93-stories-viewer", "anna.kow%E2%80%8Bal_93", "anna.kowal\\u200b_93",
+}
+
+func TestEverySpellingIsFound(t *testing.T) {
+	m := matcher("anna.kowal_93", "somebody.else")
+	for _, s := range spellings {
+		for _, around := range []string{"*", "x * y", "<p>*</p>", "\n*\n"} {
+			data := strings.ReplaceAll(around, "*", s)
+			if got := found(m, data); len(got) != 1 || got[0] != "anna.kowal_93" {
+				t.Errorf("%q: found %q", data, got)
+			}
+		}
+	}
+}
+
+func TestWhatIsNoHandleIsNotFound(t *testing.T) {
+	m := matcher("annakowal93")
+	for _, s := range []string{"xannakowal93", "annakowal93yy", "annakowal9", "anna kowal93", "annakowal%39%33x", "anna&lt;kowal93", "", "%", "&", "\\", "<", "&#", "\\u", "%2"} {
+		if got := found(m, s); len(got) != 0 {
+			t.Errorf("%q: found %q", s, got)
+		}
+	}
+}
+
+// Where planted handles overlap the longest wins, and every occurrence counts.
+func TestLongestWins(t *testing.T) {
+	m := matcher("ollinmil", "ollinmil.x", "x_ray")
+	if got := found(m, "ollinmil.x ollinmil ollinmil.x_ray"); fmt.Sprint(got) != "[ollinmil.x ollinmil ollinmil.x]" && fmt.Sprint(got) != "[ollinmil.x ollinmil ollinmil x_ray]" {
+		t.Errorf("found %q", got)
+	}
+}
+
+func TestMatchSaysWhere(t *testing.T) {
+	m := matcher("anna.kowal")
+	data := "<a>anna%2Ekowal</a>"
+	m.Scan([]byte(data), func(f text.Match) {
+		if data[f.Start:f.End] != "anna%2Ekowal" {
+			t.Errorf("range %q", data[f.Start:f.End])
+		}
+	})
+}
+
+func TestHandlesMayBeAddedWhileScanning(t *testing.T) {
+	m := text.NewMatcher()
+	page := []byte(strings.Repeat("lorem handle0500 ipsum ", 200))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 3000 {
+			m.Add(fmt.Sprintf("handle%04d", i))
+		}
+	}()
+	for range 200 {
+		m.Scan(page, func(text.Match) {})
+	}
+	<-done
+	if m.Len() != 3000 {
+		t.Errorf("%d handles, want 3000", m.Len())
+	}
+	n := 0
+	m.Scan(page, func(text.Match) { n++ })
+	if n != 200 {
+		t.Errorf("found %d, want 200", n)
+	}
+}
+
+// A run of separators must not make the search quadratic, and nothing must panic.
+func FuzzScan(f *testing.F) {
+	for _, s := range spellings {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(strings.Repeat("._-", 300)))
+	m := matcher("anna.kowal_93", "abc", "x.y", "a_b_c_d")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		last := 0
+		m.Scan(data, func(g text.Match) {
+			if g.Start < last || g.End <= g.Start || g.End > len(data) {
+				t.Fatalf("range %d..%d after %d in %d bytes", g.Start, g.End, last, len(data))
+			}
+			last = g.Start
+		})
+		// A handle put between two blanks is found whatever stands around it.
+		with := append(append([]byte{}, data...), " anna.kowal_93 "...)
+		ok := false
+		m.Scan(with, func(g text.Match) { ok = ok || g.Handle == "anna.kowal_93" && g.Start >= len(data) })
+		if !ok {
+			t.Fatalf("not found behind %q", data)
+		}
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	m := text.NewMatcher()
+	for i := range 100_000 {
+		m.Add(fmt.Sprintf("user%d.name%d", i, rng.IntN(1000)))
+	}
+	var page strings.Builder
+	for page.Len() < 1<<20 {
+		fmt.Fprintf(&page, `<div class="post card"><a href="/profile/name%d">Some &amp; text about user%d.name</a> <img src="/i/%x.jpg"></div>`, rng.IntN(1e6), rng.IntN(1e6), rng.Uint64())
+	}
+	data := []byte(page.String())
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		m.Scan(data, func(text.Match) {})
+	}
+}
