@@ -1,0 +1,161 @@
+package canary
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Draft is a persona before its pictures: what Persona draws for a decoy.
+type Draft struct {
+	Locale, DisplayName, Bio string
+	Followers, Following     int
+	Joined                   time.Time
+	Posts                    []Post // newest first, without photos
+}
+
+// StoryLife is how long a platform shows a story.
+const StoryLife = 24 * time.Hour
+
+// Persona draws the profile of a decoy as of now: an adult whose name goes with
+// the handle in a part of the cases, with posts posts of which stories are
+// stories still running. The same key, decoy, handle and time give the same persona.
+//
+// Counts are log-normal with medians 194 and 265, correlated as followers and
+// following are (InstaFake reference); posts come in bursts, by day in the
+// locale's time zone.
+func (k *Keyring) Persona(decoy, handle string, now time.Time, posts, stories int) Draft {
+	next := k.keyStream("persona/v1|" + decoy)
+	l := pickLocale(next)
+	if named := byHandle(handle); named != nil {
+		l = named
+	}
+	d := Draft{Locale: l.tag, DisplayName: displayName(l, handle, next), Bio: l.bios[next(uint32(len(l.bios)))]}
+	a, b := normal(next), normal(next)
+	d.Followers = count(194, 1.25, a)
+	d.Following = count(265, 1.0, 0.6*a+0.8*b)
+	d.Posts = k.posts(decoy, l, next, now, posts, stories)
+	oldest := now
+	for _, p := range d.Posts {
+		if p.At.Before(oldest) {
+			oldest = p.At
+		}
+	}
+	d.Joined = oldest.Add(-time.Duration(20+next(900)) * 24 * time.Hour).Truncate(time.Second)
+	return d
+}
+
+func pickLocale(next func(uint32) uint32) *locale {
+	total := 0
+	for i := range locales {
+		total += locales[i].weight
+	}
+	v := int(next(uint32(total)))
+	for i := range locales {
+		if v -= locales[i].weight; v < 0 {
+			return &locales[i]
+		}
+	}
+	return &locales[0]
+}
+
+// byHandle finds the locale whose names stand in a handle, nil if none does.
+func byHandle(handle string) *locale {
+	for i := range locales {
+		if first, _ := nameIn(&locales[i], handle); first != "" {
+			return &locales[i]
+		}
+	}
+	return nil
+}
+
+// nameIn finds the locale's names that a handle contains.
+func nameIn(l *locale, handle string) (first, last string) {
+	for _, f := range l.first {
+		if len(f) >= 4 && strings.Contains(handle, strings.ToLower(f)) {
+			first = f
+		}
+	}
+	for _, f := range l.last {
+		if len(f) >= 5 && strings.Contains(handle, strings.ToLower(f)) {
+			last = f
+		}
+	}
+	return first, last
+}
+
+// displayName goes with the handle where the handle names somebody.
+func displayName(l *locale, handle string, next func(uint32) uint32) string {
+	first, last := nameIn(l, handle)
+	if first == "" {
+		first = l.first[next(uint32(len(l.first)))]
+	}
+	if last == "" {
+		last = l.last[next(uint32(len(l.last)))]
+	}
+	switch next(8) {
+	case 0, 1:
+		return first
+	case 2:
+		return strings.ToLower(first)
+	case 3:
+		return first + " " + last[:1] + "."
+	}
+	return first + " " + last
+}
+
+// normal draws a standard normal number (Box and Muller 1958).
+func normal(next func(uint32) uint32) float64 {
+	u, v := (float64(next(1<<30))+1)/(1<<30), float64(next(1<<30))/(1<<30)
+	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
+}
+
+func count(median, sd, z float64) int {
+	return int(min(median*math.Exp(sd*z), 40000))
+}
+
+// posts draws when and what a persona posted; stories lie within the last hours.
+func (k *Keyring) posts(decoy string, l *locale, next func(uint32) uint32, now time.Time, posts, stories int) []Post {
+	out := make([]Post, 0, posts)
+	at := now
+	for i := range posts {
+		p := Post{ID: k.postID(decoy, i), Caption: l.captions[next(uint32(len(l.captions)))]}
+		for range next(3) {
+			if t := l.tags[next(uint32(len(l.tags)))]; !slices.Contains(p.Tags, t) {
+				p.Tags = append(p.Tags, t)
+			}
+		}
+		if i < stories {
+			p.Story = true
+			p.At = now.Add(-time.Duration(60+next(6*3600)) * time.Second).Truncate(time.Second)
+			p.Expires = p.At.Add(StoryLife)
+		} else {
+			// Bursts: most gaps are short, some long (coefficient of variation above 1).
+			gap := 0.4 * math.Exp(1.6*normal(next))
+			at = at.Add(-time.Duration((0.5 + min(gap, 60)) * 24 * float64(time.Hour)))
+			p.At = waking(at, l.zone, next)
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b Post) int { return b.At.Compare(a.At) })
+	return out
+}
+
+// waking moves a time to an hour at which people post, most of them in the evening.
+func waking(t time.Time, zone int, next func(uint32) uint32) time.Time {
+	hours := []int{7, 8, 9, 12, 12, 13, 15, 17, 18, 18, 19, 19, 20, 20, 20, 21, 21, 22, 23}
+	day := t.UTC().Truncate(24 * time.Hour)
+	hour := hours[next(uint32(len(hours)))] - zone
+	at := day.Add(time.Duration(hour)*time.Hour + time.Duration(next(3600))*time.Second)
+	if at.After(t) {
+		at = at.Add(-24 * time.Hour)
+	}
+	return at
+}
+
+// postID is 18 decimal digits that say nothing of the post's time.
+func (k *Keyring) postID(decoy string, i int) string {
+	return fmt.Sprint(k.uniform("post/v1", decoy, fmt.Sprint(i))%9e17 + 1e17)
+}
