@@ -70,9 +70,6 @@ type Opener interface {
 	OpenToken(s string) (canary.Token, error)
 }
 
-// TokenLen is the length of a sealed token in characters.
-const TokenLen = 28
-
 // Longest values kept of what a requester wrote, in bytes.
 const (
 	maxName   = 1024 // a DNS name in presentation form, escapes included
@@ -145,7 +142,7 @@ func Tokens(keys Opener, data []byte, visit func(t canary.Token, start, end int)
 			}
 			continue
 		}
-		if from >= 0 && i-from == TokenLen {
+		if from >= 0 && i-from == canary.TokenLength {
 			if t, err := keys.OpenToken(string(data[from:i])); err == nil {
 				visit(t, from, i)
 			}

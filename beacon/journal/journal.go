@@ -1,30 +1,422 @@
-// Package journal keeps records in files, in the order in which they came.
+// Package journal keeps records in files, in the order in which they came, and
+// gives them back in that order.
+//
+// Append hands a record to the system before it returns: it survives the end of
+// this process, however it ends. A timer makes records durable against power loss
+// a little later (Options.SyncEvery), or Append waits for that (Options.SyncEach).
+// Nothing is dropped: a record that cannot be written is an error, Err keeps
+// saying so until a record is written again, and for ever if the system could not
+// make written records durable, because nobody knows then which ones are.
+//
+// A journal is a folder of segments, 0000000000000001.hits and so on:
+//
+//	segment = "brdjrnl" version=1 | number u64
+//	record  = "HIT1" | length u32 | CRC-32C of length and payload u32 | payload
+//
+// Numbers are little-endian. A record that a crash cut off at the end of a segment
+// is ignored; the next Open starts a new segment behind it, so nothing is ever
+// written over. Damage in the middle is stepped over and counted (Skipped).
 package journal
 
-import "time"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
 
-type Position struct {
-	Segment uint64 `json:"segment"`
-	Offset  int64  `json:"offset"`
-}
+// Sizes of the format, in bytes.
+const (
+	headerSize       = 16
+	recordHeaderSize = 12
+	// MaxRecord is the longest payload.
+	MaxRecord = 1 << 20
+)
 
+const (
+	segmentMagic = "brdjrnl\x01"
+	recordMagic  = "HIT1"
+	suffix       = ".hits"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrInUse is wrapped by Open when another process writes to the folder.
+var ErrInUse = errors.New("in use by another process")
+
+// errClosed is returned after Close.
+var errClosed = errors.New("journal is closed")
+
+// Options of OpenWith. Zero values are the defaults.
 type Options struct {
-	SegmentBytes int64
-	SyncEvery    time.Duration
-	SyncEach     bool
+	SegmentBytes int64         // a new segment begins after so many bytes; 0: 64 MiB
+	SyncEvery    time.Duration // how long a written record may wait to be durable against power loss; 0: 50 ms
+	SyncEach     bool          // Append returns only when the record is durable against power loss
 }
 
-type Journal struct{}
+// Journal is open for appending. It is safe for concurrent use.
+type Journal struct {
+	dir  string
+	o    Options
+	lock *os.File
 
-func Open(dir string) (*Journal, error)                { panic("not yet") }
-func OpenWith(dir string, o Options) (*Journal, error) { panic("not yet") }
-func (j *Journal) Append(rec []byte) error             { panic("not yet") }
-func (j *Journal) Sync() error                         { panic("not yet") }
-func (j *Journal) Err() error                          { panic("not yet") }
-func (j *Journal) Close() error                        { panic("not yet") }
-func (j *Journal) Remove(before Position) (int, error) { panic("not yet") }
+	mu      sync.Mutex // guards what follows
+	file    *os.File
+	segment uint64
+	end     int64  // of the valid bytes in file
+	written uint64 // records appended
+	err     error  // why the newest record could not be written
+	broken  error  // a failure that no later record can mend
+	buf     []byte
 
-// Read visits the records from a position on; next is where the one after begins. It returns where to go on.
-func (j *Journal) Read(from Position, visit func(rec []byte, next Position) error) (Position, error) {
-	panic("not yet")
+	syncMu  sync.Mutex // held while syncing, taken before mu
+	durable uint64     // records that are durable against power loss, guarded by syncMu
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+// Open opens or makes the journal in dir for appending. Only one process at a
+// time can have it open (ErrInUse).
+func Open(dir string) (*Journal, error) { return OpenWith(dir, Options{}) }
+
+// OpenWith is Open with options.
+func OpenWith(dir string, o Options) (j *Journal, err error) {
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = 50 * time.Millisecond
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	j = &Journal{dir: dir, o: o, lock: lock, stop: make(chan struct{})}
+	if err := j.openLast(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal %s: %w", dir, err), lock.Close())
+	}
+	j.stopped.Go(j.syncLoop)
+	return j, nil
+}
+
+// lockDir takes the folder; the system gives it back when the process ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("journal %s is %w: stop it first", dir, ErrInUse)
+		} else {
+			err = fmt.Errorf("lock journal %s: %w", dir, err)
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// openLast goes on in the last segment if it is whole, else in a new one.
+func (j *Journal) openLast() error {
+	numbers, err := segments(j.dir)
+	if err != nil {
+		return err
+	}
+	if len(numbers) == 0 {
+		return j.create(1)
+	}
+	last := numbers[len(numbers)-1]
+	path := segmentPath(j.dir, last)
+	end, whole, err := check(path, last)
+	if err != nil {
+		return err
+	}
+	if !whole || end >= j.o.SegmentBytes {
+		return j.create(last + 1)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	j.file, j.segment, j.end = f, last, end
+	return nil
+}
+
+// check returns where the records of a segment end and whether nothing follows.
+func check(path string, number uint64) (end int64, whole bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return 0, false, err
+	}
+	s, err := newScanner(f, number, st.Size())
+	if err != nil {
+		return 0, false, err
+	}
+	if !s.headed {
+		return 0, false, nil
+	}
+	for {
+		_, found, err := s.next()
+		if err != nil {
+			return 0, false, err
+		}
+		if !found {
+			return s.at, s.at == st.Size() && s.skipped == 0, nil
+		}
+	}
+}
+
+// create begins a segment. Called with mu held or before anybody knows j.
+func (j *Journal) create(number uint64) error {
+	f, err := os.OpenFile(segmentPath(j.dir, number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	header := binary.LittleEndian.AppendUint64([]byte(segmentMagic), number)
+	if _, err := f.WriteAt(header, 0); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if err := syncDir(j.dir); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	j.file, j.segment, j.end = f, number, headerSize
+	return nil
+}
+
+// syncDir makes new names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Append writes a record of 1 to MaxRecord bytes. When it returns nil the
+// record survives the end of this process.
+func (j *Journal) Append(rec []byte) error {
+	if len(rec) == 0 || len(rec) > MaxRecord {
+		return fmt.Errorf("journal record has %d bytes, want 1 to %d", len(rec), MaxRecord)
+	}
+	number, err := j.write(rec)
+	if err != nil {
+		return fmt.Errorf("append to journal %s: %w", j.dir, err)
+	}
+	if j.o.SyncEach {
+		return j.syncTo(number)
+	}
+	return nil
+}
+
+// write returns the running number of the record.
+func (j *Journal) write(rec []byte) (uint64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil {
+		return 0, j.broken
+	}
+	if j.file == nil || j.end > headerSize && j.end+recordHeaderSize+int64(len(rec)) > j.o.SegmentBytes {
+		if err := j.rotate(); err != nil {
+			j.err = err
+			return 0, err
+		}
+	}
+	j.buf = appendRecord(j.buf[:0], rec)
+	if _, err := j.file.WriteAt(j.buf, j.end); err != nil {
+		// Nobody must read half a record as the end of the segment while this
+		// process goes on behind it.
+		if cutErr := j.file.Truncate(j.end); cutErr != nil {
+			err = errors.Join(err, cutErr, j.leave())
+		}
+		j.err = err
+		return 0, err
+	}
+	j.end += int64(len(j.buf))
+	j.written++
+	j.err = nil
+	return j.written, nil
+}
+
+func appendRecord(dst, rec []byte) []byte {
+	dst = append(dst, recordMagic...)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(rec)))
+	crc := crc32.Update(crc32.Checksum(dst[4:8], castagnoli), castagnoli, rec)
+	dst = binary.LittleEndian.AppendUint32(dst, crc)
+	return append(dst, rec...)
+}
+
+// rotate goes on in a new segment. mu is held.
+func (j *Journal) rotate() error {
+	if j.file != nil {
+		if err := j.leave(); err != nil {
+			return err
+		}
+	}
+	return j.create(j.segment + 1)
+}
+
+// leave makes the segment durable and closes it. mu is held.
+func (j *Journal) leave() error {
+	err := datasync(j.file)
+	if err != nil {
+		j.broken = fmt.Errorf("records may not survive a power loss, restart: %w", err)
+		return j.broken
+	}
+	err = j.file.Close()
+	j.file = nil
+	return err
+}
+
+func (j *Journal) syncLoop() {
+	tick := time.NewTicker(j.o.SyncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-tick.C:
+			_ = j.Sync() // remembered in j.broken, which every Append and Err returns
+		}
+	}
+}
+
+// Sync makes every record appended so far durable against power loss.
+func (j *Journal) Sync() error {
+	j.mu.Lock()
+	number := j.written
+	j.mu.Unlock()
+	return j.syncTo(number)
+}
+
+// syncTo makes the records up to a running number durable. Callers that wait for
+// each other share one call to the system.
+func (j *Journal) syncTo(number uint64) error {
+	j.syncMu.Lock()
+	defer j.syncMu.Unlock()
+	if j.durable >= number {
+		return nil
+	}
+	j.mu.Lock()
+	file, written, err := j.file, j.written, j.broken
+	j.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if file != nil { // else every segment was left, and made durable then
+		err = datasync(file)
+	}
+	if err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		// Whoever left the segment meanwhile closed it, and made it durable before.
+		if j.file == file {
+			j.broken = fmt.Errorf("records may not survive a power loss, restart: %w", err)
+		}
+		if j.broken != nil {
+			return j.broken
+		}
+	}
+	j.durable = written
+	return nil
+}
+
+// Err says why records cannot be written; nil while they can.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil && !errors.Is(j.broken, errClosed) {
+		return fmt.Errorf("journal %s: %w", j.dir, j.broken)
+	}
+	if j.err != nil {
+		return fmt.Errorf("journal %s: %w", j.dir, j.err)
+	}
+	return nil
+}
+
+// End is the position behind the last record.
+func (j *Journal) End() Position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return Position{j.segment, j.end}
+}
+
+// Close makes everything durable and gives the folder back.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if errors.Is(j.broken, errClosed) {
+		j.mu.Unlock()
+		return nil
+	}
+	j.mu.Unlock()
+	close(j.stop)
+	j.stopped.Wait()
+	err := j.Sync()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file != nil {
+		err = errors.Join(err, j.file.Close())
+		j.file = nil
+	}
+	j.broken = errClosed
+	return errors.Join(err, j.lock.Close())
+}
+
+// Remove deletes segments that lie wholly before a position: whoever reads the
+// journal says that it has stored everything up to there. It returns how many.
+func (j *Journal) Remove(before Position) (removed int, err error) {
+	numbers, err := segments(j.dir)
+	if err != nil {
+		return 0, err
+	}
+	current := j.End().Segment
+	for _, n := range numbers {
+		if n >= before.Segment || n >= current {
+			break
+		}
+		if err := os.Remove(segmentPath(j.dir, n)); err != nil {
+			return removed, fmt.Errorf("remove journal segment: %w", err)
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+func segmentPath(dir string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%016x%s", number, suffix))
+}
+
+// segments returns the numbers of all segments, ascending.
+func segments(dir string) (numbers []uint64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		base, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || len(base) != 16 {
+			continue
+		}
+		if n, err := strconv.ParseUint(base, 16, 64); err == nil && n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
 }
