@@ -2,10 +2,26 @@ package registry
 
 import "birdring/canary"
 
-// defaultHandleBits is how hard a handle is to meet by chance when nobody says.
-const defaultHandleBits = 40
+// How hard a handle is to meet by chance, in bits: when nobody says, and at
+// most, because a model draws hardly any that are harder.
+const (
+	defaultHandleBits = 20
+	maxHandleBits     = 40
+)
 
-// dress gives a decoy its persona and a post for every picture but the avatar.
+// dress gives a decoy its persona, and every picture but the first, which is the
+// avatar, its post. Stories that are given a life of their own begin now.
 func (p *planting) dress(d *canary.Decoy, pictures []*sprout) {
-	_, _ = p, pictures
+	posts := len(pictures) - 1
+	draft := p.r.keys.Persona(d.ID, d.Handle, d.Planted, posts, min(p.q.Stories, posts))
+	d.Locale, d.DisplayName, d.Bio = draft.Locale, draft.DisplayName, draft.Bio
+	d.Followers, d.Following, d.Joined = draft.Followers, draft.Following, draft.Joined
+	d.Avatar, d.Posts = pictures[0].id, draft.Posts
+	for i := range d.Posts {
+		q := &d.Posts[i]
+		q.Photo = pictures[i+1].id
+		if q.Story && p.q.StoryLife > 0 {
+			q.At, q.Expires = d.Planted, d.Planted.Add(p.q.StoryLife)
+		}
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -92,6 +91,9 @@ func (q PlantRequest) complete() (PlantRequest, error) {
 		return q, fmt.Errorf("plant %w: %d stories of %d pictures: the first picture is the avatar", ErrInvalid, q.Stories, q.PerDecoy)
 	case !(q.Share > 0 && q.Share <= 1):
 		return q, fmt.Errorf("plant %w: share %v, above 0 and at most 1 is wanted", ErrInvalid, q.Share)
+	}
+	if !(q.MinHandleBits >= 0 && q.MinHandleBits <= maxHandleBits) {
+		return q, fmt.Errorf("plant %w: handles of %v bits, 0 to %v are wanted", ErrInvalid, q.MinHandleBits, maxHandleBits)
 	}
 	if need := q.decoys() * q.PerDecoy; len(q.Photos) < need {
 		return q, fmt.Errorf("%w: %d decoys of %d pictures need %d, there are %d: %d are missing",
@@ -251,7 +253,7 @@ func (p *planting) name(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error 
 	for counter := range uint32(1000) {
 		d.Handle, d.HandleBits = p.r.keys.Handle(p.model, d.ID, counter, p.q.MinHandleBits)
 		var taken bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM decoys WHERE fold = ?)`, fold(d.Handle)).Scan(&taken); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM decoys WHERE fold = ?)`, canary.Fold(d.Handle)).Scan(&taken); err != nil {
 			return err
 		}
 		if !taken {
@@ -261,19 +263,13 @@ func (p *planting) name(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error 
 	return errors.New("no free handle in 1000 tries: another handle model is needed")
 }
 
-// fold is a handle without what people leave out or mix up: two handles of one
-// fold would be hard to tell apart on a site.
-func fold(handle string) string {
-	return strings.NewReplacer(".", "", "_", "", "-", "", "0", "o", "1", "l", "i", "l").Replace(strings.ToLower(handle))
-}
-
 func insertDecoy(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
 	about, err := json.Marshal(persona{d.Locale, d.DisplayName, d.Bio, d.Followers, d.Following, d.Joined})
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.Num, d.ID, d.Kind, d.Handle, fold(d.Handle), int64(math.Floor(d.HandleBits*1000)), d.Share, string(about), d.Planted.UnixMicro())
+		d.Num, d.ID, d.Kind, d.Handle, canary.Fold(d.Handle), int64(math.Floor(d.HandleBits*1000)), d.Share, string(about), d.Planted.UnixMicro())
 	return err
 }
 

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"container/list"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"birdring/canary"
+	"birdring/canary/ring"
 	"birdring/registry/sqlstore"
 )
 
@@ -41,11 +43,11 @@ type prepared struct {
 // Rendition appends a viewer's copy of a photo to dst. It records nothing. The
 // neutral copy is that of canary.Neutral.
 func (r *Registry) Rendition(dst []byte, photo string, v canary.Viewer) ([]byte, error) {
-	num, err := r.photoNum(photo)
+	p, err := r.preparedPhoto(photo)
 	if err != nil {
 		return dst, err
 	}
-	return r.RenditionNum(dst, num, v)
+	return p.renderer.Append(dst, v), nil
 }
 
 // RenditionNum is Rendition by the picture's number, as links carry it. Once a
@@ -56,6 +58,32 @@ func (r *Registry) RenditionNum(dst []byte, num uint32, v canary.Viewer) ([]byte
 		return dst, err
 	}
 	return p.renderer.Append(dst, v), nil
+}
+
+// Book returns the codebook of a photo's picture.
+func (r *Registry) Book(_ context.Context, photo string) (*ring.Book, error) {
+	p, err := r.preparedPhoto(photo)
+	if err != nil {
+		return nil, err
+	}
+	return p.renderer.Book(), nil
+}
+
+// Picture returns a photo's prepared picture.
+func (r *Registry) Picture(_ context.Context, photo string) (*canary.Picture, error) {
+	p, err := r.preparedPhoto(photo)
+	if err != nil {
+		return nil, err
+	}
+	return p.picture, nil
+}
+
+func (r *Registry) preparedPhoto(photo string) (*prepared, error) {
+	num, err := r.photoNum(photo)
+	if err != nil {
+		return nil, err
+	}
+	return r.prepared(num)
 }
 
 func (r *Registry) photoNum(photo string) (num uint32, err error) {

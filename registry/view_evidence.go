@@ -156,7 +156,7 @@ func (r *Registry) Evidence(ctx context.Context, id string) (Evidence, error) {
 	if err != nil {
 		return Evidence{}, sqlstore.Explain(err)
 	}
-	picture, err := r.PictureOf(ctx, f.Photo)
+	picture, err := r.Picture(ctx, f.Photo)
 	if err != nil {
 		return Evidence{}, err
 	}
