@@ -2,7 +2,16 @@ package registry
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
 	"time"
+
+	"birdring/beacon/crawl"
+	"birdring/beacon/decode"
+	"birdring/canary/ring"
+	"birdring/registry/sqlstore"
 )
 
 // Verdict is what a trace or scan says about a picture or a site.
@@ -60,7 +69,144 @@ type TraceAccount struct {
 	Exposed bool    `json:"exposed"` // false: no exposure on record before the capture
 }
 
-// Trace says which pictures of ours a file shows, and whose copies they are.
+// Trace says which pictures of ours a file shows, and whose copies they are. With
+// a site the find is stored as a sighting there and the site's evidence is
+// weighed again; without one nothing is stored. An error means that the file could
+// not be judged at all.
 func (r *Registry) Trace(ctx context.Context, req TraceRequest) ([]TraceResult, error) {
-	panic("not yet")
+	t := &tracing{r: r, req: req, begin: time.Now()}
+	if t.req.CapturedAt.IsZero() {
+		t.req.CapturedAt = now()
+	}
+	if req.Site != "" {
+		if t.site = crawl.Registrable(req.Site); t.site == "" {
+			return nil, fmt.Errorf("site %q %w: a domain, host:port or URL is wanted", req.Site, ErrInvalid)
+		}
+	}
+	var err error
+	if t.w, err = r.world(ctx); err != nil {
+		return nil, err
+	}
+	img, err := decode.Decode(ctx, req.Data, decode.Default())
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.look(ctx, t.w, img, t.w.indexes(req.PageDecoys))
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return []TraceResult{{Input: req.Name, Verdict: VerdictUnknown, Accounts: []TraceAccount{}, Seconds: t.seconds()}}, nil
+	}
+	var out []TraceResult
+	for _, f := range all {
+		res, err := t.result(ctx, img, f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, res)
+	}
+	return out, nil
+}
+
+// tracing is one call of Trace.
+type tracing struct {
+	r     *Registry
+	req   TraceRequest
+	site  string
+	w     *world
+	begin time.Time
+}
+
+func (t *tracing) seconds() float64 { return math.Round(time.Since(t.begin).Seconds()*1000) / 1000 }
+
+// result judges what a file shows of one photo, and stores it if a site is given.
+func (t *tracing) result(ctx context.Context, img *decode.Image, f finding) (TraceResult, error) {
+	p := f[0].picture
+	d := &t.w.decoys[p.decoy]
+	res := TraceResult{
+		Input: t.req.Name, Decoy: &d.ID, Photo: &p.id, Accounts: []TraceAccount{},
+		Transform: transformOf(p, f[0].transform, img.Luma.W, img.Luma.H),
+	}
+	j, err := t.r.judge(ctx, t.w, f, t.req.CapturedAt, t.req.AllAccounts)
+	if err != nil {
+		return res, err
+	}
+	res.Candidates, res.Verdict, res.Error = j.scored, j.verdict, j.defect
+	named := j.named(t.req.Probable)
+	if t.site != "" {
+		attributed, err := t.store(ctx, j, f)
+		if err != nil {
+			return res, err
+		}
+		named = slices.DeleteFunc(named, func(a judged) bool {
+			return a.millibits >= ring.AttributedMillibits && a.exposed && !attributed[a.account]
+		})
+	}
+	for _, a := range named {
+		name, err := t.r.accountName(ctx, a.account)
+		if err != nil {
+			return res, err
+		}
+		res.Accounts = append(res.Accounts, TraceAccount{name, bitsOf(a.millibits), a.exposed})
+	}
+	res.Seconds = t.seconds()
+	return res, nil
+}
+
+// store keeps a find on a site and returns the accounts attributed there.
+func (t *tracing) store(ctx context.Context, j *judgement, f finding) (map[int64]bool, error) {
+	p := f[0].picture
+	s := &sighting{
+		kind: kindPicture, source: fromTrace, decoy: t.w.decoys[p.decoy].Num, picture: p, url: t.req.URL, context: t.req.Page,
+		data: t.req.Data, captured: t.req.CapturedAt, verdict: j.stored(), finding: f,
+	}
+	if s.url == "" {
+		s.url = t.req.Name
+	}
+	var attributed map[int64]bool
+	err := t.r.db.Write(ctx, func(tx *sql.Tx) error {
+		site, err := ensureSite(ctx, tx, t.site, now())
+		if err != nil {
+			return err
+		}
+		if _, _, err := s.sight(ctx, tx, site); err != nil {
+			return err
+		}
+		if err := t.r.attribute(ctx, tx, t.w, site); err != nil {
+			return err
+		}
+		attributed, err = attributedOn(ctx, tx, site)
+		return err
+	})
+	return attributed, err
+}
+
+// attributedOn returns the accounts attributed on a site.
+func attributedOn(ctx context.Context, q queryer, site int64) (map[int64]bool, error) {
+	rows, err := q.QueryContext(ctx, `SELECT account FROM attributions WHERE site = ?`, site)
+	out := map[int64]bool{}
+	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+		var account int64
+		err = rows.Scan(&account)
+		out[account] = true
+		return struct{}{}, err
+	})
+	return out, err
+}
+
+func (r *Registry) accountName(ctx context.Context, account int64) (name string, err error) {
+	err = r.db.Read().QueryRowContext(ctx, `SELECT name FROM accounts WHERE id = ?`, account).Scan(&name)
+	return name, sqlstore.Explain(err)
+}
+
+// indexes of decoys by id; unknown ones are left out.
+func (w *world) indexes(ids []string) []int {
+	var out []int
+	for _, id := range ids {
+		if i, ok := w.byID[id]; ok {
+			out = append(out, i)
+		}
+	}
+	return out
 }

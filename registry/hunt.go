@@ -1,0 +1,445 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"birdring/beacon/crawl"
+	"birdring/beacon/decode"
+	"birdring/beacon/text"
+	"birdring/canary"
+)
+
+// Bounds of a hunt.
+const (
+	mostAnchors  = 8    // decoys named on a page whose pictures are tried on its images
+	mostProblems = 10   // problems told one by one
+	mostPageHits = 1000 // canaries taken from one page
+)
+
+// hunt looks for everything of ours on pages: handles, links and pictures. It
+// serves one caller at a time.
+type hunt struct {
+	r       *Registry
+	w       *world
+	source  string
+	fetcher *crawl.Fetcher
+	matcher *text.Matcher
+	tell    func(ScanSighting)
+
+	site     string
+	echo     int                     // decoy whose handle we asked for; -1: none
+	asked    map[string]bool         // image URLs fetched
+	images   map[string]*huntedImage // by SHA-256
+	problems []error
+	more     int // problems beyond those kept
+	onFind   func(shownPhoto)
+}
+
+// huntedImage is an image met on a walk, by the hash of its bytes.
+type huntedImage struct {
+	tried []int // decoys whose pictures were tried
+	shows []shownPhoto
+}
+
+// shownPhoto is one photo of ours that an image shows.
+type shownPhoto struct {
+	finding   finding
+	judgement *judgement
+}
+
+func (r *Registry) newHunt(ctx context.Context, source string, c crawl.Config, tell func(ScanSighting)) (*hunt, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &hunt{r: r, w: w, source: source, tell: tell, matcher: text.NewMatcher(), echo: -1}
+	for i := range w.decoys {
+		h.matcher.Add(w.decoys[i].Handle)
+	}
+	c.Ours = func(address string) bool { return len(h.tokens([]byte(address))) > 0 }
+	c.OnError = func(address string, err error) { r.log.WarnContext(ctx, "not fetched", "url", address, "error", err) }
+	if h.fetcher, err = crawl.New(c); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// begin forgets the site before.
+func (h *hunt) begin(site string) {
+	h.site, h.asked, h.images, h.problems, h.more = site, map[string]bool{}, map[string]*huntedImage{}, nil, 0
+}
+
+// walk hunts on one site.
+func (h *hunt) walk(ctx context.Context, site string, seeds []string) error {
+	h.begin(site)
+	err := h.fetcher.Walk(ctx, seeds, func(p crawl.Page) error { return h.page(ctx, p) })
+	if err != nil {
+		return err
+	}
+	if h.more > 0 {
+		h.problems = append(h.problems, fmt.Errorf("and %d more problems", h.more))
+	}
+	return errors.Join(append(h.problems, h.scanned(ctx))...)
+}
+
+// scanned notes that the site was walked, also when nothing was found.
+func (h *hunt) scanned(ctx context.Context) error {
+	return h.r.db.Write(ctx, func(tx *sql.Tx) error {
+		at := now()
+		id, err := ensureSite(ctx, tx, h.site, at)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE sites SET scanned_at = ? WHERE id = ?`, at.UnixMicro(), id)
+		return err
+	})
+}
+
+// problem keeps an error of one page or picture; the walk goes on.
+func (h *hunt) problem(err error) {
+	if len(h.problems) >= mostProblems {
+		h.more++
+		return
+	}
+	h.problems = append(h.problems, err)
+}
+
+// page looks at one page. Errors of storing end the walk, others do not.
+func (h *hunt) page(ctx context.Context, p crawl.Page) error {
+	if strings.HasPrefix(p.ContentType, "image/") {
+		return h.image(ctx, p, p.URL, p.Body, p.At, nil)
+	}
+	body := p.UTF8
+	if len(body) == 0 {
+		body = p.Body
+	}
+	found, anchors := h.named(p, body)
+	found = append(found, h.linked(p, body)...)
+	if err := h.store(ctx, p, found); err != nil {
+		return err
+	}
+	for i, in := range p.Data {
+		if err := h.image(ctx, p, fmt.Sprintf("%s#inline-%d", p.URL, i+1), in.Body, p.At, anchors); err != nil {
+			return err
+		}
+	}
+	for _, address := range p.Images {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := h.fetchImage(ctx, p, address, anchors); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named finds planted handles in a page and its URL, and the decoys they anchor.
+func (h *hunt) named(p crawl.Page, body []byte) (found []*sighting, anchors []int) {
+	add := func(m text.Match, data []byte) {
+		i, ok := h.w.byHandle[m.Handle]
+		if !ok || slices.Contains(anchors, i) || len(found) >= mostPageHits {
+			return
+		}
+		anchors = append(anchors, i)
+		if h.echo == i {
+			return // we said it ourselves
+		}
+		found = append(found, h.sighting(kindHandle, i, p, p.URL, around(p.Text, data, m)))
+	}
+	h.matcher.Scan(body, func(m text.Match) { add(m, body) })
+	// A handle in nothing but the URL we asked for is no find, but it anchors.
+	address := []byte(p.URL)
+	h.matcher.Scan(address, func(m text.Match) {
+		if i, ok := h.w.byHandle[m.Handle]; ok && !slices.Contains(anchors, i) {
+			anchors = append(anchors, i)
+		}
+	})
+	return found, anchors
+}
+
+// around is the text of a page near a match: out of its visible text if the
+// handle stands there, else out of its bytes.
+func around(visible string, data []byte, m text.Match) string {
+	const side = mostContext / 2
+	if at := strings.Index(strings.ToLower(visible), m.Handle); at >= 0 && at+len(m.Handle) <= len(visible) {
+		return strings.ToValidUTF8(visible[max(0, at-side):min(len(visible), at+side)], "")
+	}
+	return strings.ToValidUTF8(string(data[max(0, m.Start-side):min(len(data), m.End+side-len(m.Handle))]), "")
+}
+
+// linked finds our sealed links in a page.
+func (h *hunt) linked(p crawl.Page, body []byte) (found []*sighting) {
+	all := h.tokens(body)
+	for _, address := range p.Ours {
+		all = append(all, h.tokens([]byte(address))...)
+	}
+	seen := map[canary.Token]bool{}
+	for _, t := range all {
+		if seen[t.Token] || len(found) >= mostPageHits {
+			continue
+		}
+		seen[t.Token] = true
+		decoy, ok := h.w.byNum[t.Object]
+		var photo *picture
+		if t.Kind == canary.KindPicture {
+			var i int
+			if i, ok = h.w.photoNum[t.Object]; ok {
+				photo = &h.w.pictures[i]
+				decoy = photo.decoy
+			}
+		}
+		if !ok {
+			continue
+		}
+		s := h.sighting(kindLink, decoy, p, t.text, p.Text)
+		s.viewer, s.picture = t.Viewer, photo
+		found = append(found, s)
+	}
+	return found
+}
+
+// foundToken is a token of ours with the address it stands in.
+type foundToken struct {
+	canary.Token
+	text string
+}
+
+// tokens finds our tokens in bytes: every stretch of base32 letters of their
+// length is tried, and what was not sealed with our key does not open.
+func (h *hunt) tokens(data []byte) (out []foundToken) {
+	for i := 0; i < len(data); {
+		end := i
+		for end < len(data) && base32Letter(data[end]) {
+			end++
+		}
+		for from := i; from+canary.TokenLength <= end && end-i <= 256; from++ {
+			t, err := h.r.keys.OpenToken(string(data[from : from+canary.TokenLength]))
+			if err == nil {
+				out = append(out, foundToken{t, addressAround(data, from, from+canary.TokenLength)})
+				from += canary.TokenLength - 1
+			}
+		}
+		i = end + 1
+	}
+	return out
+}
+
+func base32Letter(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '2' && c <= '7'
+}
+
+// addressAround is the URL that stands around a token, as far as it goes without a delimiter.
+func addressAround(data []byte, start, end int) string {
+	const most = 300
+	const stop = " \t\r\n\"'<>()\\"
+	from := max(0, start-most)
+	if i := bytes.LastIndexAny(data[from:start], stop); i >= 0 {
+		from += i + 1
+	}
+	to := min(len(data), end+most)
+	if i := bytes.IndexAny(data[end:to], stop); i >= 0 {
+		to = end + i
+	}
+	return strings.ToValidUTF8(string(data[from:to]), "")
+}
+
+// sighting prepares a sighting on a page.
+func (h *hunt) sighting(kind string, decoy int, p crawl.Page, address, context string) *sighting {
+	return &sighting{
+		kind: kind, source: h.source, decoy: h.w.decoys[decoy].Num, url: address, page: p.URL,
+		context: clip(context, mostContext), pageHash: hashOf(p.SHA256), data: p.Body, captured: p.At.UTC().Truncate(time.Microsecond),
+	}
+}
+
+func hashOf(s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != sha256.Size {
+		return nil
+	}
+	return b
+}
+
+// store keeps sightings of one page and tells them.
+func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
+	if len(all) == 0 {
+		return nil
+	}
+	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
+		site, err := ensureSite(ctx, tx, h.site, now())
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if _, _, err := s.sight(ctx, tx, site); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store sightings of %s: %w", p.URL, err)
+	}
+	for _, s := range all {
+		h.say(s)
+	}
+	return nil
+}
+
+// say tells a sighting.
+func (h *hunt) say(s *sighting) {
+	if h.tell == nil {
+		return
+	}
+	sum := sha256.Sum256(s.data)
+	out := ScanSighting{
+		Site: h.site, URL: s.url, Page: s.page, Decoy: h.w.decoys[h.w.byNum[s.decoy]].ID,
+		Kind: s.kind, Captured: s.captured, SHA256: hex.EncodeToString(sum[:]),
+	}
+	if s.picture != nil {
+		out.Photo = &s.picture.id
+	}
+	h.tell(out)
+}
+
+// fetchImage fetches an image of a page once and looks at it; an image met
+// before is looked at again if this page names decoys that were not tried on it.
+func (h *hunt) fetchImage(ctx context.Context, p crawl.Page, address string, anchors []int) error {
+	if h.asked[address] {
+		return nil
+	}
+	h.asked[address] = true
+	resp, err := h.fetcher.FetchImage(ctx, address)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, crawl.ErrOurs):
+		return nil // seen as a link; our own copy proves nothing
+	case err != nil:
+		h.r.log.InfoContext(ctx, "image not fetched", "url", address, "error", err)
+		return nil
+	case resp.Status != 200:
+		return nil
+	}
+	return h.image(ctx, p, address, resp.Body, resp.At, anchors)
+}
+
+// image looks at the bytes of one image and stores what they show of ours.
+func (h *hunt) image(ctx context.Context, p crawl.Page, address string, data []byte, at time.Time, anchors []int) error {
+	anchors = anchors[:min(len(anchors), mostAnchors)]
+	at = at.UTC().Truncate(time.Microsecond)
+	sum := sha256.Sum256(data)
+	if known, err := h.repeat(ctx, p, address, sum[:], at); err != nil || known {
+		return err
+	}
+	seen := h.images[string(sum[:])]
+	if seen == nil {
+		seen = &huntedImage{}
+		h.images[string(sum[:])] = seen
+	} else if len(seen.shows) == 0 && !slices.ContainsFunc(anchors, func(i int) bool { return !slices.Contains(seen.tried, i) }) {
+		return nil
+	}
+	if len(seen.shows) == 0 {
+		seen.tried = append(seen.tried, anchors...)
+		if err := h.recognise(ctx, seen, address, data, at, anchors); err != nil {
+			return err
+		}
+	}
+	for _, show := range seen.shows {
+		if err := h.keepPicture(ctx, p, address, data, at, show); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeat tells the sightings that the same bytes at the same URL led to before.
+func (h *hunt) repeat(ctx context.Context, p crawl.Page, address string, sum []byte, at time.Time) (known bool, err error) {
+	rows, err := h.r.db.Read().QueryContext(ctx, `SELECT g.picture FROM sightings g JOIN sites s ON s.id = g.site
+		WHERE g.capture = ? AND s.site = ? AND g.kind = ? AND g.url = ? ORDER BY g.id`, sum, h.site, kindPicture, address)
+	nums, err := collect(rows, err, func(rows *sql.Rows) (num uint32, err error) { return num, rows.Scan(&num) })
+	if err != nil {
+		return false, err
+	}
+	for _, num := range nums {
+		i, ok := h.w.photoNum[num]
+		if !ok || h.tell == nil {
+			continue
+		}
+		q := &h.w.pictures[i]
+		h.tell(ScanSighting{
+			Site: h.site, URL: address, Page: p.URL, Decoy: h.w.decoys[q.decoy].ID, Photo: &q.id,
+			Kind: kindPicture, Captured: at, SHA256: hex.EncodeToString(sum),
+		})
+	}
+	return len(nums) > 0, nil
+}
+
+// recognise finds and judges what an image shows. What cannot be read is a
+// problem of that image alone.
+func (h *hunt) recognise(ctx context.Context, seen *huntedImage, address string, data []byte, at time.Time, anchors []int) error {
+	img, err := decode.Decode(ctx, data, decode.Default())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		h.r.log.InfoContext(ctx, "image not decoded", "url", address, "error", err)
+		return nil
+	}
+	found, err := h.r.look(ctx, h.w, img, anchors)
+	for _, f := range found {
+		var j *judgement
+		if j, err = h.r.judge(ctx, h.w, f, at, false); err != nil {
+			break
+		}
+		seen.shows = append(seen.shows, shownPhoto{f, j})
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		h.problem(fmt.Errorf("%s: %w", address, err))
+	}
+	return nil
+}
+
+// keepPicture stores a find together with what follows from it.
+func (h *hunt) keepPicture(ctx context.Context, p crawl.Page, address string, data []byte, at time.Time, show shownPhoto) error {
+	photo := show.finding[0].picture
+	s := h.sighting(kindPicture, photo.decoy, p, address, p.Text)
+	s.picture, s.data, s.captured, s.verdict, s.finding = photo, data, at, show.judgement.stored(), show.finding
+	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
+		site, err := ensureSite(ctx, tx, h.site, now())
+		if err != nil {
+			return err
+		}
+		if _, fresh, err := s.sight(ctx, tx, site); err != nil || !fresh {
+			return err
+		}
+		return h.r.attribute(ctx, tx, h.w, site)
+	})
+	if err != nil {
+		return fmt.Errorf("store sighting %s: %w", address, err)
+	}
+	if h.onFind != nil {
+		h.onFind(show)
+	}
+	h.say(s)
+	return nil
+}
+
+// unmarshalList reads a stored list of ids.
+func unmarshalList(data string, into *[]string) error {
+	*into = []string{}
+	return json.Unmarshal([]byte(data), into)
+}

@@ -1,0 +1,178 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"birdring/canary"
+	"birdring/canary/ring"
+)
+
+// judged is an account with what one find says about it.
+type judged struct {
+	account   int64 // row
+	millibits int64
+	exposed   bool // shown the decoy before the capture
+}
+
+// judgement is what one find says by itself. It holds scores below their lines:
+// only named and verdict leave this package.
+type judgement struct {
+	verdict  Verdict
+	scored   int      // viewers
+	accounts []judged // at 64 bits or more, or at the line of probable; best first
+	defect   string   // verdict error: what is wrong
+}
+
+// judge scores every viewer shown the decoy before the capture - with all, every
+// viewer - and the controls, on a file that shows one photo.
+func (r *Registry) judge(ctx context.Context, w *world, f finding, captured time.Time, all bool) (*judgement, error) {
+	at := captured.UnixMicro()
+	from := f.reads()
+	j := &judgement{}
+	neutral, err := r.controls(ctx, w, from, j)
+	if err != nil || j.verdict == VerdictError {
+		return j, err
+	}
+	exposed := map[int64]bool{}
+	counted := map[canary.Viewer]bool{}
+	logs, err := r.groupLogs(ctx, from, func(p *picture) ([]candidate, error) {
+		viewers, err := r.suspects(ctx, w, p, at, all)
+		for _, c := range viewers {
+			counted[c.viewer] = true
+			exposed[c.account] = exposed[c.account] || c.first <= at
+		}
+		return viewers, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.scored = len(counted)
+	j.rank(logs, exposed)
+	j.settle(f, neutral)
+	return j, nil
+}
+
+// suspects are the viewers scored on a picture. With all, an account that was
+// shown the decoy is still scored by the viewers it was shown to alone.
+func (r *Registry) suspects(ctx context.Context, w *world, p *picture, at int64, all bool) ([]candidate, error) {
+	decoy := w.decoys[p.decoy].Num
+	shown, err := r.exposed(ctx, r.db.Read(), decoy)
+	if err != nil {
+		return nil, err
+	}
+	shown = before(shown, at)
+	if !all {
+		return shown, nil
+	}
+	own := make(map[int64]bool, len(shown))
+	for _, c := range shown {
+		own[c.account] = true
+	}
+	everyone, err := everybody(ctx, r.db.Read(), decoy)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(shown)
+	for _, c := range everyone {
+		if !own[c.account] {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// rank keeps the accounts over the line of probable, best first.
+func (j *judgement) rank(logs map[int64]ring.TrackLogs, exposed map[int64]bool) {
+	line := min(ring.ProbableMillibits(j.scored), ring.AttributedMillibits)
+	for account, l := range logs {
+		one := []ring.TrackLogs{l}
+		if mostBits(one) < line {
+			continue
+		}
+		if m := ring.SiteBits(one); m >= line {
+			j.accounts = append(j.accounts, judged{account, m, exposed[account]})
+		}
+	}
+	slices.SortFunc(j.accounts, func(a, b judged) int {
+		return cmp.Or(cmp.Compare(b.millibits, a.millibits), cmp.Compare(a.account, b.account))
+	})
+}
+
+// settle finds the verdict.
+func (j *judgement) settle(f finding, neutral bool) {
+	is := func(least int64) func(judged) bool {
+		return func(a judged) bool { return a.exposed && a.millibits >= least }
+	}
+	marked := slices.ContainsFunc(f, func(l lookalike) bool { return l.soft.MarkedMillibits >= ring.MarkedMillibits })
+	switch {
+	case slices.ContainsFunc(j.accounts, is(ring.AttributedMillibits)):
+		j.verdict = VerdictAttributed
+	case neutral:
+		j.verdict = VerdictNeutral
+	case slices.ContainsFunc(j.accounts, is(ring.ProbableMillibits(j.scored))):
+		j.verdict = VerdictProbable
+	case marked || len(j.accounts) > 0 && j.accounts[0].millibits >= ring.AttributedMillibits:
+		j.verdict = VerdictMarked
+	default:
+		j.verdict = VerdictUnmarked
+	}
+}
+
+// named are the accounts that may be told: those at 64 bits, and probable ones
+// for an analyst who asks.
+func (j *judgement) named(probable bool) []judged {
+	var out []judged
+	for _, a := range j.accounts {
+		switch {
+		case a.millibits >= ring.AttributedMillibits:
+		case probable && a.exposed && a.millibits >= ring.ProbableMillibits(j.scored):
+		default:
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// stored is the verdict as it is kept: a level below 64 bits is told, never kept.
+func (j *judgement) stored() Verdict {
+	if j.verdict == VerdictProbable {
+		return VerdictMarked
+	}
+	return j.verdict
+}
+
+// controls scores the numbers that are never given out. One of 1..65535 at its
+// line means a defect of ours: an alarm, and the verdict error. It says whether
+// the neutral copy was found.
+func (r *Registry) controls(ctx context.Context, w *world, from []softRead, j *judgement) (neutral bool, err error) {
+	for _, s := range from {
+		reading, err := r.prepareReading(s)
+		if err != nil {
+			return false, err
+		}
+		most, who := int64(math.MinInt64), uint64(0)
+		reading.ScoreRange(1, uint64(canary.MaxControl), func(v uint64, t *ring.TrackLogs) {
+			one := []ring.TrackLogs{*t}
+			if mostBits(one) < ring.ErrorMillibits {
+				return
+			}
+			if m := ring.SiteBits(one); m > most {
+				most, who = m, v
+			}
+		})
+		if most >= ring.ErrorMillibits {
+			j.verdict = VerdictError
+			j.defect = fmt.Sprintf("control %d, which was never given out, reads as served: do not rely on this picture, see /healthz", who)
+			detail := map[string]any{"photo": s.picture.id, "decoy": w.decoys[s.picture.decoy].ID, "control": who, "millibits": most, "y": packSoft(s.y)}
+			return false, r.alarm(ctx, "control", fmt.Sprintf("control %d scores %d bits on picture %s", who, most/1000, s.picture.id), detail)
+		}
+		neutral = neutral || ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(canary.Neutral))}) >= ring.AttributedMillibits
+	}
+	return neutral, nil
+}
