@@ -63,6 +63,14 @@ func (r *Registry) Counts(ctx context.Context, since time.Time) (c Counts, err e
 	return c, sqlstore.Explain(err)
 }
 
+// Chances is how often chance had its turn: viewers ever numbered times sites
+// and traces without a site. Times 2^-64 it bounds any false attribution ever.
+func (r *Registry) Chances(ctx context.Context) (n float64, err error) {
+	var viewers, turns float64
+	err = r.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM viewers), (SELECT count(*) FROM sites) + (SELECT n FROM counters WHERE name = 'traces')`).Scan(&viewers, &turns)
+	return max(viewers, 1) * max(turns, 1), sqlstore.Explain(err)
+}
+
 // siteQuery lists sites with their numbers; the verdict is the strongest of
 // their pictures' own.
 const siteQuery = `SELECT s.site, s.watched, count(g.id), count(DISTINCT g.picture), count(DISTINCT g.decoy),

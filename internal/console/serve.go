@@ -99,8 +99,8 @@ func listen(addr string) (net.Listener, error) {
 // handler sends beacon paths to the beacon and everything else to the console.
 func (s *server) handler(console http.Handler) http.Handler {
 	hits := beacon.NewHTTP(beacon.HTTPConfig{
-		Keyring: s.reg.Keyring(),
-		Record:  s.record,
+		Keyring:   s.reg.Keyring(),
+		Record:    s.record,
 		Rendition: s.reg.RenditionNum,
 		Stats:     s.stats,
 	})
