@@ -103,11 +103,11 @@ func orEmpty[T any](s []T) []T {
 }
 
 // progress shows how far a long piece of work is: a bar when stderr is a
-// terminal, else nothing. done ends it.
+// terminal, else a line for every tenth. done ends it.
 func (a *app) progress(what string) (step func(done, total int, name string), done func()) {
 	f, ok := a.err.(*os.File)
 	if !ok || !terminal(f) {
-		return func(int, int, string) {}, func() {}
+		return a.plainProgress(what), func() {}
 	}
 	p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))
 	bar := p.AddBar(0, mpb.PrependDecorators(decor.Name(what+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d"), decor.Name(" "), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
@@ -118,6 +118,18 @@ func (a *app) progress(what string) (step func(done, total int, name string), do
 			bar.SetTotal(-1, true)
 			p.Wait()
 		}
+}
+
+// plainProgress writes ten lines at most, and none for a little work.
+func (a *app) plainProgress(what string) func(done, total int, name string) {
+	const little = 10
+	told := 0
+	return func(done, total int, _ string) {
+		if tenth := done * 10 / max(total, 1); total > little && tenth > told {
+			told = tenth
+			a.note("%s: %d of %d", what, done, total)
+		}
+	}
 }
 
 func terminal(f *os.File) bool {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -128,7 +129,11 @@ func (a *app) seedPhotos(f seedFlags) ([]registry.Photo, error) {
 	}
 	photos := make([]registry.Photo, 0, len(files))
 	for _, path := range files {
-		photos = append(photos, registry.Photo{Name: path, Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+		name, err := filepath.Rel(f.photos, path)
+		if err != nil {
+			name = path
+		}
+		photos = append(photos, registry.Photo{Name: name, Open: func() (io.ReadCloser, error) { return os.Open(path) }})
 	}
 	return photos, nil
 }
