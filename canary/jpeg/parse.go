@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // maxPixels bounds what Parse reads into memory.
@@ -157,6 +158,11 @@ func (p *parser) frame(body []byte) error {
 	}
 	if p.f != nil || p.quant[body[8]] == nil || p.quant[body[11]] == nil {
 		return errors.New("jpeg: quantiser tables missing or two frames")
+	}
+	for _, id := range [2]byte{body[8], body[11]} {
+		if slices.Max(p.quant[id][:]) > 255 {
+			return errors.New("jpeg: quantiser of 16 bits in a baseline file")
+		}
 	}
 	p.f = &Frame{W: w, H: h, Quant: [2][64]uint16{*p.quant[body[8]], *p.quant[body[11]]}}
 	return nil

@@ -115,7 +115,7 @@ func (r *reader) block(b *Block, before *int16, dc, ac *decoder) error {
 		return errors.New("jpeg: DC difference too large")
 	}
 	at := int32(*before) + r.value(uint(n))
-	if at < -2048 || at > 2047 {
+	if at < -1024 || at > 1023 {
 		return errors.New("jpeg: DC value too large")
 	}
 	*before = int16(at)
