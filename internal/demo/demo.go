@@ -1,12 +1,25 @@
 // Package demo plays the whole story on loopback: a lookalike platform, a
 // population of accounts, clone sites that republish what some of the accounts
 // took, and Birdring finding out which.
+//
+// Three parties are kept apart. The clone sites are processes that get
+// addresses and tokens. The detective (scan and probe) gets the sites'
+// addresses and the registry. The truth - which accounts feed which site - is
+// known to the third party alone, which joins it to the verdicts at the end.
 package demo
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"birdring/canary"
+	"birdring/internal/demo/platform"
+	"birdring/registry"
 )
 
 // Options of a demo run. Zero values mean the defaults named here.
@@ -15,26 +28,138 @@ type Options struct {
 	Sites    int       // clone sites, default 8
 	Accounts int       // accounts on the platform, default 200
 	Keep     bool      // keep the temporary folder
-	Hold     bool      // keep serving the console afterwards
 	JSON     bool      // results as JSON lines on Out
 	Seed     uint64    // of the painted pictures and the crowd; 0 draws one
 	Out, Log io.Writer // results; progress and logs
 	Exe      string    // this program, started again for clone sites
+	CloneArg []string  // arguments that make Exe a clone site
+
+	// SwapKeys scores everything against rings of keys that were never used:
+	// the control run in which nothing may be attributed.
+	SwapKeys bool
+	// Hold, if set, is called with the data folder before the demo cleans up,
+	// to serve the console until the user has seen enough.
+	Hold func(ctx context.Context, dir string) error
 }
 
-// PlatformOptions of the lookalike platform alone.
-type PlatformOptions struct {
-	Dir, Listen string
-	Accounts    int
-	JSON        bool
-	Out, Log    io.Writer
+// The default size of the stage.
+const (
+	defaultSites    = 8
+	defaultAccounts = 200
+	ordinaryCount   = 28
+	storyLife       = 20 * time.Second // a day on this platform's clock
+)
+
+func (o Options) defaults() Options {
+	if o.Sites <= 0 {
+		o.Sites = defaultSites
+	}
+	if o.Accounts <= 0 {
+		o.Accounts = defaultAccounts
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
 }
 
 // Run plays the demo and reports whether every site came out as the truth has it.
-func Run(ctx context.Context, o Options) (ok bool, err error) { return false, errors.New("demo: wait") }
+func Run(ctx context.Context, o Options) (ok bool, err error) {
+	o = o.defaults()
+	if o.Dir == "" {
+		if o.Dir, err = os.MkdirTemp("", "birdring-demo-"); err != nil {
+			return false, err
+		}
+		if o.Keep {
+			fmt.Fprintf(o.Log, "data folder: %s\n", o.Dir)
+		} else {
+			defer os.RemoveAll(o.Dir)
+		}
+	}
+	s := &stage{Options: o, started: time.Now()}
+	defer s.close()
+	if err := s.play(ctx); err != nil {
+		return false, err
+	}
+	if s.Options.Hold != nil {
+		if err := s.Options.Hold(ctx, o.Dir); err != nil {
+			return false, err
+		}
+	}
+	return s.good, nil
+}
 
-// Platform serves only the lookalike platform until ctx ends.
-func Platform(ctx context.Context, o PlatformOptions) error { return errors.New("demo: wait") }
+// stage is one run of the demo.
+type stage struct {
+	Options
+	started  time.Time
+	reg      *registry.Registry
+	platform *platform.Platform
+	base     string // of the platform
+	servers  []*http.Server
+	sites    []*siteProcess
+	good     bool
+}
 
-// CloneMain is the main function of a clone site's process.
-func CloneMain(ctx context.Context, args []string) error { return errors.New("demo: wait") }
+// play runs the acts in order.
+func (s *stage) play(ctx context.Context) error {
+	acts := []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{"planting decoys", s.plant},
+		{"opening the platform", s.open},
+		{"accounts look around, clone sites copy", s.crowdAndClones},
+		{"stories run out on the platform", s.waitForStories},
+		{"asking and scanning the sites", s.detect},
+	}
+	for _, act := range acts {
+		began := time.Now()
+		fmt.Fprintf(s.Log, "%s ...\n", act.title)
+		if err := act.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", act.title, err)
+		}
+		fmt.Fprintf(s.Log, "%s: %.1f s\n", act.title, time.Since(began).Seconds())
+	}
+	return s.compare(ctx)
+}
+
+func (s *stage) close() {
+	for _, p := range s.sites {
+		p.stop()
+	}
+	for _, srv := range s.servers {
+		srv.Close()
+	}
+	if s.reg != nil {
+		s.reg.Close()
+	}
+}
+
+// serve answers on a free loopback port until the stage is closed.
+func (s *stage) serve(h http.Handler) (base string, err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	s.serveOn(ln, h)
+	return "http://" + ln.Addr().String(), nil
+}
+
+func (s *stage) serveOn(ln net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.servers = append(s.servers, srv)
+	go srv.Serve(ln)
+}
+
+// swapped opens the registry again under keys that were never used.
+func (s *stage) swapped(ctx context.Context) (*registry.Registry, error) {
+	keys, err := canary.NewKeyring()
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(ctx, s.Dir, registry.Options{ForeignKeys: keys})
+}

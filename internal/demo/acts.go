@@ -1,0 +1,225 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"birdring/internal/demo/clones"
+	"birdring/internal/demo/farm"
+	"birdring/internal/demo/paint"
+	"birdring/internal/demo/platform"
+	"birdring/registry"
+)
+
+// Painted returns n photos painted from a seed, as a source for Plant.
+func Painted(seed uint64, n int) []registry.Photo {
+	sizes := [][2]int{{960, 720}, {720, 960}, {900, 900}, {1000, 667}}
+	out := make([]registry.Photo, n)
+	for i := range out {
+		size := sizes[i%len(sizes)]
+		out[i] = registry.Photo{
+			Name: fmt.Sprintf("painted-%04d.jpg", i+1),
+			Open: func() (io.ReadCloser, error) {
+				var buf bytes.Buffer
+				err := jpeg.Encode(&buf, paint.Scene(seed+uint64(i)*104729, size[0], size[1]), &jpeg.Options{Quality: 95})
+				return io.NopCloser(&buf), err
+			},
+		}
+	}
+	return out
+}
+
+// crew is how many decoys of each kind a demo of n sites plants.
+func crew(sites int) (shared, personal, dark int) { return 12, 2, 2 + sites/2 }
+
+// picturesPerDecoy: an avatar, a post and a story.
+const picturesPerDecoy = 3
+
+func (s *stage) plant(ctx context.Context) error {
+	if s.Seed == 0 {
+		s.Seed = rand.Uint64()>>16 | 1
+	}
+	fmt.Fprintf(s.Log, "painting the pictures from seed %d\n", s.Seed)
+	if _, err := registry.Init(ctx, s.Dir); err != nil {
+		return err
+	}
+	var err error
+	if s.reg, err = registry.Open(ctx, s.Dir, registry.Options{}); err != nil {
+		return err
+	}
+	shared, personal, dark := crew(s.Sites)
+	photos := Painted(s.Seed, (shared+personal+dark)*picturesPerDecoy+8)
+	_, err = s.reg.Plant(ctx, registry.PlantRequest{
+		Decoys: shared, Personal: personal, Dark: dark, Share: 0.25, Photos: photos,
+		PerDecoy: picturesPerDecoy, Stories: 1, StoryLife: storyLife,
+		Progress: func(done, total int, name string) {
+			if done%10 == 0 || done == total {
+				fmt.Fprintf(s.Log, "  %d of %d pictures prepared\n", done, total)
+			}
+		},
+	})
+	return err
+}
+
+// open starts the platform and, beside it, a library of stock pictures: the
+// photos some decoys were made from, without any ring.
+func (s *stage) open(ctx context.Context) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.base = "http://" + ln.Addr().String()
+	s.platform, err = platform.New(platform.Config{
+		Registry: s.reg, Base: s.base, Accounts: platform.AccountNames(s.Accounts), Ordinary: ordinaryCount, Seed: s.Seed ^ 0x5eed,
+	})
+	if err != nil {
+		return err
+	}
+	s.serveOn(ln, s.platform)
+	return nil
+}
+
+// stock serves the unringed originals of n pictures and returns their links.
+func (s *stage) stock(n int) ([]string, error) {
+	photos := Painted(s.Seed, n)
+	base, err := s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range photos {
+			if strings.TrimPrefix(r.URL.Path, "/") != p.Name {
+				continue
+			}
+			file, err := p.Open()
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			defer file.Close()
+			w.Header().Set("Content-Type", "image/jpeg")
+			io.Copy(w, file)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	if err != nil {
+		return nil, err
+	}
+	var links []string
+	for _, p := range photos {
+		links = append(links, base+"/"+p.Name)
+	}
+	return links, nil
+}
+
+// crowdAndClones lets everybody loose at once: people look around while the
+// sites' processes copy.
+func (s *stage) crowdAndClones(ctx context.Context) error {
+	logins := s.platform.Logins()
+	tokens := make([]string, len(logins))
+	for i, l := range logins {
+		tokens[i] = l.Token
+	}
+	if err := s.startClones(ctx, logins); err != nil {
+		return err
+	}
+	var looked atomic.Int64
+	crowd := make(chan error, 1)
+	go func() {
+		crowd <- farm.Crowd(ctx, s.base, tokens, 16, s.Seed, func() {
+			if n := looked.Add(1); n%500 == 0 {
+				fmt.Fprintf(s.Log, "  %d accounts have looked around\n", n)
+			}
+		})
+	}()
+	var errs []error
+	for _, p := range s.sites {
+		if err := p.waitCopied(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("site %s: %w", p.orders.Kind, err))
+		}
+	}
+	return errors.Join(append(errs, <-crowd)...)
+}
+
+// startClones hands each site its accounts: each account feeds at most one site.
+func (s *stage) startClones(ctx context.Context, logins []platform.Login) error {
+	rng := rand.New(rand.NewPCG(s.Seed, 3))
+	order := rng.Perm(len(logins))
+	for i := range s.Sites {
+		trade := clones.Trades[i%len(clones.Trades)]
+		orders := clones.Orders{Kind: trade.Kind, Platform: s.base}
+		var accounts []string
+		if trade.Kind == "originals" {
+			links, err := s.stock(8)
+			if err != nil {
+				return err
+			}
+			orders.Stock = links
+		} else {
+			for range accountsOf(trade.Kind) {
+				if len(order) == 0 {
+					return fmt.Errorf("%d accounts are too few for %d sites: give --accounts at least %d", len(logins), s.Sites, 4*s.Sites)
+				}
+				l := logins[order[0]]
+				order = order[1:]
+				accounts = append(accounts, l.Account)
+				orders.Tokens = append(orders.Tokens, l.Token)
+			}
+		}
+		if trade.Kind == "ordinary" {
+			orders.Handles = s.platform.OrdinaryHandles()
+		}
+		p, err := startSite(ctx, s.Exe, s.CloneArg, orders)
+		if err != nil {
+			return err
+		}
+		p.trade, p.truth = trade, accounts
+		if !trade.Supply {
+			p.truth = nil
+		}
+		s.sites = append(s.sites, p)
+	}
+	return nil
+}
+
+// accountsOf is how many accounts a trade works with.
+func accountsOf(kind string) int {
+	switch kind {
+	case "octopus":
+		return 4
+	case "stories", "viewer":
+		return 3
+	}
+	return 2
+}
+
+// waitForStories waits until the last story has vanished from the platform.
+func (s *stage) waitForStories(ctx context.Context) error {
+	decoys, err := s.reg.Decoys(ctx)
+	if err != nil {
+		return err
+	}
+	var last time.Time
+	for _, d := range decoys {
+		for _, p := range d.Posts {
+			if p.Expires.After(last) {
+				last = p.Expires
+			}
+		}
+	}
+	if wait := time.Until(last); wait > 0 && wait < time.Minute {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
