@@ -89,6 +89,13 @@ func Average(of []TrackLogs) TrackLogs {
 
 func combine(of []TrackLogs, logWeight func(i int) float64) TrackLogs {
 	var out TrackLogs
+	if len(of) == 1 { // the same sum, many times a site
+		w := logWeight(0)
+		for t, l := range of[0] {
+			out[t] = l + w
+		}
+		return out
+	}
 	terms := make([]float64, len(of))
 	for t := range out {
 		for i := range of {
