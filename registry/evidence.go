@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 
+	"birdring/canary"
 	"birdring/canary/ring"
 	"birdring/registry/sqlstore"
 )
@@ -36,7 +37,7 @@ type siteAccount struct {
 // siteCase is all of a site's evidence.
 type siteCase struct {
 	photos   []foundPhoto
-	scored   int           // accounts that were shown any of it
+	scored   int           // viewers that were shown any of it
 	accounts []siteAccount // over the line, best first
 }
 
@@ -67,8 +68,9 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, l
 		return nil, err
 	}
 	evidence := map[int64]*siteEvidence{}
+	scored := map[canary.Viewer]bool{}
 	for i, photo := range photos {
-		again, err := r.againLogs(ctx, q, w, photo)
+		again, err := r.againLogs(ctx, q, w, photo, scored)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +83,7 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, l
 			e.logs, e.photos = append(e.logs, l), append(e.photos, i)
 		}
 	}
-	c := &siteCase{photos: photos, scored: len(evidence)}
+	c := &siteCase{photos: photos, scored: len(scored)}
 	least := line(c.scored)
 	for account, e := range evidence {
 		if mostBits(e.logs) < least {
@@ -97,13 +99,18 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, l
 	return c, nil
 }
 
-// againLogs is what all files that show one photo say about every account.
-func (r *Registry) againLogs(ctx context.Context, q queryer, w *world, photo foundPhoto) (map[int64]ring.TrackLogs, error) {
+// againLogs is what all files that show one photo say about every account; it
+// notes the viewers scored.
+func (r *Registry) againLogs(ctx context.Context, q queryer, w *world, photo foundPhoto, scored map[canary.Viewer]bool) (map[int64]ring.TrackLogs, error) {
 	each := map[int64][]ring.TrackLogs{}
 	for n, f := range photo.files {
 		logs, err := r.groupLogs(ctx, f.from, func(p *picture) ([]candidate, error) {
 			viewers, err := r.exposed(ctx, q, w.decoys[p.decoy].Num)
-			return before(viewers, f.at), err
+			viewers = before(viewers, f.at)
+			for _, c := range viewers {
+				scored[c.viewer] = true
+			}
+			return viewers, err
 		})
 		if err != nil {
 			return nil, err

@@ -98,6 +98,9 @@ func (r *Registry) Trace(ctx context.Context, req TraceRequest) ([]TraceResult, 
 	if len(all) == 0 {
 		return []TraceResult{{Input: req.Name, Verdict: VerdictUnknown, Accounts: []TraceAccount{}, Seconds: t.seconds()}}, nil
 	}
+	if err := t.counted(ctx); err != nil {
+		return nil, err
+	}
 	var out []TraceResult
 	for _, f := range all {
 		res, err := t.result(ctx, img, f)
@@ -119,6 +122,16 @@ type tracing struct {
 }
 
 func (t *tracing) seconds() float64 { return math.Round(time.Since(t.begin).Seconds()*1000) / 1000 }
+
+// counted counts a trace that belongs to no site: the bound on false
+// attributions adds up over sites and such traces. A registry opened for
+// reading only cannot count it.
+func (t *tracing) counted(ctx context.Context) error {
+	if t.site != "" || t.r.readOnly {
+		return nil
+	}
+	return t.r.db.Group(ctx, func(tx *sql.Tx) error { return count(ctx, tx, "traces", 1) })
+}
 
 // result judges what a file shows of one photo, and stores it if a site is given.
 func (t *tracing) result(ctx context.Context, img *decode.Image, f finding) (TraceResult, error) {
