@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image/jpeg"
 	"io"
 	"net"
 	"net/http"
@@ -13,12 +15,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"birdring/canary/ring"
 	"birdring/internal/console"
-	"birdring/internal/demo"
+	"birdring/internal/demo/paint"
 	"birdring/registry"
 )
 
@@ -32,29 +35,63 @@ type shop struct {
 	httpClient *http.Client
 }
 
-func plant(t *testing.T, dir string) []registry.Planted {
-	t.Helper()
-	if _, err := registry.Init(t.Context(), dir); err != nil {
-		t.Fatal(err)
-	}
-	reg, err := registry.Open(t.Context(), dir, registry.Options{})
+// folder is a data folder planted once; every test works on a copy.
+var folder = sync.OnceValues(func() (*planted, error) {
+	dir, err := os.MkdirTemp("", "birdring-console-")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	planted, err := reg.Plant(t.Context(), registry.PlantRequest{Decoys: 1, Personal: 1, Share: 1, Photos: demo.Painted(5, 6), PerDecoy: 2, Stories: 1, Code: ring.D})
+	made = dir
+	p := &planted{dir: filepath.Join(dir, "data")}
+	ctx := context.Background()
+	if _, err := registry.Init(ctx, p.dir); err != nil {
+		return p, err
+	}
+	reg, err := registry.Open(ctx, p.dir, registry.Options{})
 	if err != nil {
-		t.Fatal(err)
+		return p, err
 	}
-	if err := reg.Close(); err != nil {
-		t.Fatal(err)
+	var photos []registry.Photo
+	for seed := range uint64(4) {
+		photos = append(photos, registry.Photo{Name: fmt.Sprint(seed), Open: func() (io.ReadCloser, error) {
+			var buf bytes.Buffer
+			err := jpeg.Encode(&buf, paint.Scene(seed+21, 560, 420), &jpeg.Options{Quality: 95})
+			return io.NopCloser(&buf), err
+		}})
 	}
-	return planted
+	p.decoys, err = reg.Plant(ctx, registry.PlantRequest{Decoys: 1, Personal: 1, Share: 1, Photos: photos, PerDecoy: 2, Stories: 1, Code: ring.D})
+	return p, errors.Join(err, reg.Close())
+})
+
+type planted struct {
+	dir    string
+	decoys []registry.Planted
+}
+
+// made is the folder to remove at the end, "" if no test wanted it.
+var made string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if made != "" {
+		if err := os.RemoveAll(made); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
 }
 
 func open(t *testing.T) *shop {
 	t.Helper()
+	from, err := folder()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(t.TempDir(), "data")
-	s := &shop{t: t, dir: dir, decoys: plant(t, dir), httpClient: &http.Client{Timeout: 30 * time.Second}}
+	if err := os.CopyFS(dir, os.DirFS(from.dir)); err != nil {
+		t.Fatal(err)
+	}
+	s := &shop{t: t, dir: dir, decoys: from.decoys, httpClient: &http.Client{Timeout: 30 * time.Second}}
 	s.start()
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
