@@ -1,0 +1,189 @@
+package registry_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"birdring/beacon"
+	"birdring/beacon/journal"
+	"birdring/canary"
+	"birdring/registry"
+)
+
+func hit(i int, kind string, token canary.Token) beacon.Hit {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(i)+1)
+	return beacon.Hit{
+		ID: id.String(), At: time.Date(2026, 11, 24, 0, 0, i, 0, time.UTC), Kind: kind, Token: token,
+		Addr: "192.0.2.7:4711", Method: "GET", Path: "/m/x.jpg", Status: 200, SHA256: strings.Repeat("0a", 32), UserAgent: "agent",
+	}
+}
+
+func TestIngestIsExactlyOnce(t *testing.T) {
+	r, dir := fresh(t)
+	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	v, err := r.Number(t.Context(), "alice", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.OpenWith(filepath.Join(dir, "journal"), journal.Options{SegmentBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	picture := canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: v}
+	link := canary.Token{Kind: canary.KindLink, Object: d.Num, Viewer: v}
+	total := 0
+	write := func(n int, kind string, token canary.Token) {
+		for range n {
+			rec, err := hit(total, kind, token).MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What is written twice, as after a retry, is one hit.
+			if err := errors.Join(j.Append(rec), j.Append(rec)); err != nil {
+				t.Fatal(err)
+			}
+			total++
+		}
+	}
+	ingest := func(reg *registry.Registry, want int) {
+		t.Helper()
+		if n, err := reg.IngestJournal(t.Context(), j); err != nil || n != want {
+			t.Fatalf("%d taken in, want %d, %v", n, want, err)
+		}
+	}
+	write(700, beacon.KindFetch, picture)
+	write(1, beacon.KindLink, link)
+	ingest(r, 1402)
+	ingest(r, 0)
+	write(3, beacon.KindLink, link)
+	again := open(t, dir, registry.Options{})
+	ingest(again, 6)
+	if err := j.Append([]byte("\x01no hit")); err != nil {
+		t.Fatal(err)
+	}
+	write(1, beacon.KindFetch, canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: v + 1}) // a number nobody was given
+	write(1, beacon.KindFetch, canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: canary.Neutral})
+	ingest(again, 5)
+
+	hits := rows[registry.HitRow](t, r, "hits", time.Time{}, 0)
+	if len(hits) != total {
+		t.Fatalf("%d hits, want %d", len(hits), total)
+	}
+	if h := hits[0]; *h.Account != "alice" || *h.Decoy != d.ID || *h.Photo != d.Avatar || h.Kind != "fetch" {
+		t.Errorf("hit %+v", h)
+	}
+	if h := hits[700]; *h.Account != "alice" || *h.Decoy != d.ID || h.Photo != nil || h.Kind != "link" {
+		t.Errorf("hit %+v", h)
+	}
+	exposures := rows[registry.ExposureRow](t, r, "exposures", time.Time{}, 0)
+	if len(exposures) != 700 || exposures[0].Kind != "fetched" || *exposures[0].Address != "192.0.2.7" || *exposures[0].Photo != d.Avatar {
+		t.Errorf("%d exposures, first %+v", len(exposures), exposures[0])
+	}
+	health, err := r.Health(t.Context())
+	if err != nil || health.Alarms != 2 || health.Hits != int64(total) || health.Exposures != 700 {
+		t.Errorf("health %+v, %v", health, err)
+	}
+}
+
+func TestReportHit(t *testing.T) {
+	r, _ := fresh(t)
+	for range 2 {
+		if err := r.ReportHit(t.Context(), hit(0, beacon.KindDNS, canary.Token{Kind: canary.KindPixel, Object: 9, Viewer: 70000})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := rows[registry.HitRow](t, r, "hits", time.Time{}, 0); len(got) != 1 || got[0].Decoy != nil || got[0].Account != nil {
+		t.Errorf("hits %+v", got)
+	}
+	if err := r.ReportHit(t.Context(), beacon.Hit{}); !errors.Is(err, registry.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+func TestRowsSinceAndLimit(t *testing.T) {
+	r, _ := fresh(t)
+	for i := range 20 {
+		if err := r.ReportHit(t.Context(), hit((i*7)%20, beacon.KindDNS, canary.Token{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seconds := func(since time.Time, limit int) (out []int) {
+		for _, h := range rows[registry.HitRow](t, r, "hits", since, limit) {
+			out = append(out, h.Time.Second())
+		}
+		return out
+	}
+	at := func(s int) time.Time { return time.Date(2026, 11, 24, 0, 0, s, 0, time.UTC) }
+	if got := seconds(time.Time{}, 0); len(got) != 20 || !slices.IsSorted(got) {
+		t.Errorf("all: %v", got)
+	}
+	if got := seconds(at(17), 0); !slices.Equal(got, []int{17, 18, 19}) {
+		t.Errorf("since 17: %v", got)
+	}
+	if got := seconds(at(5), 4); !slices.Equal(got, []int{16, 17, 18, 19}) {
+		t.Errorf("since 5, the newest 4: %v", got)
+	}
+	if got := seconds(at(30), 4); len(got) != 0 {
+		t.Errorf("since 30: %v", got)
+	}
+	for _, what := range []string{"decoys", "accounts", "exposures", "sightings", "sites", "attributions"} {
+		for _, limit := range []int{0, 3} {
+			if err := r.Rows(t.Context(), what, at(0), limit, func(any) error { return nil }); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	if err := r.Rows(t.Context(), "secrets", time.Time{}, 0, nil); !errors.Is(err, registry.ErrInvalid) {
+		t.Error(err)
+	}
+	stop := fmt.Errorf("stop")
+	if err := r.Rows(t.Context(), "hits", time.Time{}, 0, func(any) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
+
+func TestLockServe(t *testing.T) {
+	r, dir := fresh(t)
+	lock, err := r.LockServe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, dir, registry.Options{})
+	if _, err := other.LockServe(); err == nil || !strings.Contains(err.Error(), "another birdring serve") {
+		t.Errorf("a second server: %v", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lock, err = other.LockServe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPublicURLIsKept(t *testing.T) {
+	_, dir := fresh(t)
+	if u := open(t, dir, registry.Options{PublicURL: "https://x.example/"}).PublicURL(); u != "https://x.example" {
+		t.Error(u)
+	}
+	if u := open(t, dir, registry.Options{ReadOnly: true}).PublicURL(); u != "https://x.example" {
+		t.Error(u)
+	}
+	ro := open(t, dir, registry.Options{ReadOnly: true, PublicURL: "http://other"})
+	if _, err := ro.Number(t.Context(), "a", ""); err == nil {
+		t.Error("a registry open for reading numbered an account")
+	}
+}
