@@ -37,17 +37,28 @@ var errNothing = errors.New("reference and suspect hold no pixels: pass decoded 
 // the two pictures; about half a second at 1080 px. It fails on planes that
 // contradict their size, on a transform that is no transform, and when ctx ends.
 func Read(ctx context.Context, ref *Reference, s *Suspect, t Affine) (*Soft, error) {
+	r, err := weighed(ctx, ref, s, t)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return &Soft{Y: make([]int16, ref.Grid.Segments())}, nil
+	}
+	return r.soft(), nil
+}
+
+// weighed reads up to the likelihoods; nil when nothing of the picture lies on the suspect.
+func weighed(ctx context.Context, ref *Reference, s *Suspect, t Affine) (*reader, error) {
 	if ref == nil || s == nil {
 		return nil, errNothing
 	}
 	if err := check(ref, s, t); err != nil {
 		return nil, err
 	}
-	m := ref.Grid.Segments()
 	luma, quant, t := bounded(ref, s, t)
 	v, ok := place(ref.Mean.W, ref.Mean.H, luma, t)
 	if !ok {
-		return &Soft{Y: make([]int16, m)}, nil
+		return nil, nil
 	}
 	r := &reader{ref: ref, v: v, quant: quant}
 	r.take(luma)
@@ -57,7 +68,7 @@ func Read(ctx context.Context, ref *Reference, s *Suspect, t Affine) (*Soft, err
 	if err := r.enact(ctx); err != nil {
 		return nil, err
 	}
-	return r.soft(), nil
+	return r, nil
 }
 
 func check(ref *Reference, s *Suspect, t Affine) error {

@@ -238,4 +238,4 @@ func median(of []float64) float64 {
 	return s[len(s)/2]
 }
 
-var _ = fmt.Sprint
+func itoa(f float64) string { return fmt.Sprintf("%.0f", f) }
