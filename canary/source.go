@@ -16,8 +16,10 @@ type source struct {
 	base  [][64]float32 // per luma block: the coefficients before rounding, in quantiser steps, zigzag order
 }
 
-// newSource converts and transforms a photo. Chroma is the mean of 2x2 pixels;
-// pixels outside the picture repeat its edge, as libjpeg's do.
+// newSource converts and transforms a photo with libjpeg's roundings, so that
+// coefficients are distributed as in any ordinary file: samples of 8 bits, chroma
+// the mean of 2x2 pixels rounded down and up by turns, the picture's edge
+// repeated outside it.
 func newSource(img image.Image) *source {
 	rgb := toRGBA(img)
 	w, h := rgb.Rect.Dx(), rgb.Rect.Dy()
@@ -33,14 +35,17 @@ func newSource(img image.Image) *source {
 			r, g, b := float32(row[4*px]), float32(row[4*px+1]), float32(row[4*px+2])
 			l := 0.299*r + 0.587*g + 0.114*b
 			s.luma = append(s.luma, l)
-			y[py*pw+px] = l - 128
+			y[py*pw+px] = floor(l+0.5) - 128
 			c := half + px/2
-			cb[c] += (-0.168735892*r - 0.331264108*g + 0.5*b) / 4
-			cr[c] += (0.5*r - 0.418687589*g - 0.081312411*b) / 4
+			cb[c] += floor(-0.168735892*r - 0.331264108*g + 0.5*b + 128.49999)
+			cr[c] += floor(0.5*r - 0.418687589*g - 0.081312411*b + 128.49999)
 		}
 	}
 	for _, c := range [2][]float32{cb, cr} {
 		completeEdge(c, w, h, pw/2)
+		for i, sum := range c {
+			c[i] = floor((sum+1+float32(i%(pw/2)&1))/4) - 128
+		}
 		extend(c, (w+1)/2, (h+1)/2, pw/2, ph/2)
 	}
 	extend(y, w, h, pw, ph)
@@ -50,6 +55,9 @@ func newSource(img image.Image) *source {
 	f.FillDummies()
 	return s
 }
+
+// floor is for values that are not negative.
+func floor(f float32) float32 { return float32(int32(f)) }
 
 // toRGBA is the photo with its corner at the origin; transparent parts become black.
 func toRGBA(img image.Image) *image.RGBA {
@@ -62,7 +70,7 @@ func toRGBA(img image.Image) *image.RGBA {
 	return m
 }
 
-// completeEdge completes the 2x2 means that only half a cell fell into: an odd
+// completeEdge completes the sums that only half a 2x2 cell fell into: an odd
 // last column or row counts twice.
 func completeEdge(c []float32, w, h, stride int) {
 	if w%2 == 1 {
