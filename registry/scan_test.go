@@ -144,7 +144,7 @@ func storyOf(t testing.TB, r *registry.Registry, decoy, photo string) bool {
 
 func TestProbe(t *testing.T) {
 	r, _ := fresh(t)
-	dark := planted(t, r, registry.PlantRequest{Dark: 3, PerDecoy: 2, Photos: photos(t, 6)})
+	dark := planted(t, r, registry.PlantRequest{Dark: 3, PerDecoy: 2})
 	shown := true
 	media := map[string][]byte{}
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -168,7 +168,7 @@ func TestProbe(t *testing.T) {
 		fmt.Fprintf(w, "<h1>@%s</h1>", d.Handle)
 		for i, p := range c[0].Photos {
 			path := fmt.Sprintf("/media/%s-%d.jpg", d.ID, i)
-			media[path] = changed(t, rendition(t, r, p.Photo, c[0].Viewer), 640, 75)
+			media[path] = changed(t, rendition(t, r, p.Photo, c[0].Viewer), 0, 75)
 			fmt.Fprintf(w, `<img src="%s">`, path)
 		}
 	}))

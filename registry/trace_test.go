@@ -110,12 +110,12 @@ func wantNamed(t testing.TB, res registry.TraceResult, account string) {
 }
 
 // bed is a registry with two decoys of two pictures, shown to a crowd and to the mole.
-func bed(t testing.TB) (*registry.Registry, string, []canary.Decoy) {
+func bed(t testing.TB, from []registry.Photo) (*registry.Registry, []canary.Decoy) {
 	t.Helper()
-	r, dir := fresh(t)
-	all := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 2, Photos: photos(t, 4)})
+	r, _ := fresh(t)
+	all := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 2, Photos: from})
 	crowd(t, r, 40, all...)
-	return r, dir, all
+	return r, all
 }
 
 func pictures(t testing.TB, r *registry.Registry, decoy string) (out []string) {
@@ -132,7 +132,7 @@ func pictures(t testing.TB, r *registry.Registry, decoy string) (out []string) {
 
 // One registry serves all of these: planting is the slow part.
 func TestTrace(t *testing.T) {
-	r, _, decoys := bed(t)
+	r, decoys := bed(t, photos(t, 4))
 	d := decoys[0]
 	photo := pictures(t, r, d.ID)[1]
 	copyOf := served(t, r, "mole", "", d.ID, photo, time.Time{})
@@ -238,7 +238,7 @@ func TestTrace(t *testing.T) {
 }
 
 func TestSiteEvidence(t *testing.T) {
-	r, _, decoys := bed(t)
+	r, decoys := bed(t, smalls(t, 4))
 	site := "clone.example"
 	at := time.Now()
 	count := func() int { return len(rows[registry.SightingRow](t, r, "sightings", time.Time{}, 0)) }
@@ -246,7 +246,7 @@ func TestSiteEvidence(t *testing.T) {
 		return rows[registry.AttributionRow](t, r, "attributions", time.Time{}, 0)
 	}
 	first := pictures(t, r, decoys[0].ID)[0]
-	data := changed(t, served(t, r, "mole", "", decoys[0].ID, first, time.Time{}), 640, 75)
+	data := changed(t, served(t, r, "mole", "", decoys[0].ID, first, time.Time{}), 440, 75)
 	at = time.Now()
 
 	wantNamed(t, trace(t, r, registry.TraceRequest{Name: "a", Data: data, Site: "https://www." + site + "/x", CapturedAt: at}), "mole")
@@ -268,7 +268,7 @@ func TestSiteEvidence(t *testing.T) {
 
 	// Reposts of one photo are averaged: never more than the best of them.
 	best := one
-	for i, longest := range []int{600, 500, 400} {
+	for i, longest := range []int{420, 400, 360} {
 		repost := changed(t, served(t, r, "mole", "", decoys[0].ID, first, time.Time{}), longest, 70)
 		res := trace(t, r, registry.TraceRequest{Name: fmt.Sprint("repost", i), Data: repost, Site: site})
 		wantNamed(t, res, "mole")
@@ -282,7 +282,7 @@ func TestSiteEvidence(t *testing.T) {
 
 	// Another photo multiplies.
 	second := pictures(t, r, decoys[1].ID)[0]
-	trace(t, r, registry.TraceRequest{Name: "c", Data: changed(t, served(t, r, "mole", "", decoys[1].ID, second, time.Time{}), 640, 75), Site: site})
+	trace(t, r, registry.TraceRequest{Name: "c", Data: changed(t, served(t, r, "mole", "", decoys[1].ID, second, time.Time{}), 440, 75), Site: site})
 	a = named()
 	if len(a) != 1 || a[0].Bits < one+60 || a[0].SingleSource || a[0].Pictures != 2 || len(a[0].Decoys) != 2 {
 		t.Errorf("two photos: %+v, one had %.3f bits", a, one)
@@ -298,7 +298,7 @@ func TestSiteEvidence(t *testing.T) {
 	}
 
 	// In site mode an innocent viewer's find names only those whose copy this very picture is.
-	other := changed(t, served(t, r, "second", "", decoys[1].ID, pictures(t, r, decoys[1].ID)[1], time.Time{}), 640, 75)
+	other := changed(t, served(t, r, "second", "", decoys[1].ID, pictures(t, r, decoys[1].ID)[1], time.Time{}), 440, 75)
 	wantNamed(t, trace(t, r, registry.TraceRequest{Name: "d", Data: other, Site: site}), "second")
 	for _, s := range rows[registry.SightingRow](t, r, "sightings", time.Time{}, 0) {
 		if s.Verdict == nil || *s.Verdict != registry.VerdictAttributed || s.SHA256 == nil || s.Source != "trace" {
