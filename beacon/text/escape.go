@@ -4,7 +4,7 @@ package text
 const invisible = 0x110000
 
 // maxEscape bounds an escape in bytes.
-const maxEscape = 16
+const maxEscape = 32
 
 // escape decodes the escape at the start of data: the sign it stands for and
 // its length in bytes, 0 if there is none. Encoded twice counts as once: the
@@ -92,47 +92,58 @@ func entity(data []byte) (rune, int) {
 	for hasPrefix(data[at:], "amp;") && at < 9 {
 		at += 4
 	}
-	for _, e := range named {
-		if hasPrefix(data[at:], e.name) {
-			return e.sign, at + len(e.name)
+	if sign, n := numeric(data[at:]); n > 0 {
+		return sign, at + n
+	}
+	if at < len(data) && (data[at]|0x20)-'a' < 26 {
+		for _, e := range named {
+			if hasPrefix(data[at:], e.name) {
+				return e.sign, at + len(e.name)
+			}
 		}
 	}
-	if at >= len(data) || data[at] != '#' {
-		if at > 1 {
-			return '&', at
-		}
+	if at > 1 {
+		return '&', at
+	}
+	return 0, 0
+}
+
+// numeric decodes #64; and #x40; the semicolon may be missing.
+func numeric(data []byte) (rune, int) {
+	if len(data) < 2 || data[0] != '#' {
 		return 0, 0
 	}
-	v, digits, base := 0, 0, 10
-	i := at + 1
-	if i < len(data) && data[i]|0x20 == 'x' {
-		base = 16
-		i++
+	i, base := 1, 10
+	if data[i]|0x20 == 'x' {
+		i, base = 2, 16
 	}
+	v, first := 0, i
 	for ; i < len(data); i++ {
 		d := hex(data[i])
 		if d < 0 || d >= base {
 			break
 		}
-		v = v*base + d
-		digits++
-		if v > 0x10ffff {
-			return 0, 0
-		}
+		v = min(v*base+d, 0x10fffe)
 	}
-	if digits == 0 {
+	if i == first {
 		return 0, 0
 	}
 	if i < len(data) && data[i] == ';' {
 		i++
 	}
-	if hides(rune(v)) {
-		return invisible, i
-	}
-	return rune(v), i
+	return seen(rune(v)), i
 }
 
-// backslash decodes JSON's \u002e and takes \n and its like for blanks.
+// seen is v, or invisible for a sign without width.
+func seen(v rune) rune {
+	if hides(v) {
+		return invisible
+	}
+	return v
+}
+
+// backslash decodes \u002e and \x2e and takes \n and its like for blanks, also
+// with the backslash doubled, as JSON within JSON has it.
 func backslash(data []byte) (rune, int) {
 	n := 1
 	for n < len(data) && data[n] == '\\' && n < 4 {
@@ -141,34 +152,40 @@ func backslash(data []byte) (rune, int) {
 	if n >= len(data) {
 		return 0, 0
 	}
+	digits := 0
 	switch data[n] {
 	case 'n', 'r', 't', 'b', 'f', '/', '"':
 		return ' ', n + 1
-	case 'u', 'U':
-		if len(data) < n+5 {
-			return 0, 0
-		}
-		v := 0
-		for _, c := range data[n+1 : n+5] {
-			if hex(c) < 0 {
-				return 0, 0
-			}
-			v = v<<4 | hex(c)
-		}
-		if hides(rune(v)) {
-			return invisible, n + 5
-		}
-		return rune(v), n + 5
-	}
-	return 0, 0
-}
-
-// breakTag takes <wbr> for nothing.
-func breakTag(data []byte) (rune, int) {
-	if len(data) < 5 || data[1]|0x20 != 'w' || data[2]|0x20 != 'b' || data[3]|0x20 != 'r' {
+	case 'u':
+		digits = 4
+	case 'x':
+		digits = 2
+	default:
 		return 0, 0
 	}
-	for i := 4; i < min(len(data), 8); i++ {
+	if len(data) < n+1+digits {
+		return 0, 0
+	}
+	v := 0
+	for _, c := range data[n+1 : n+1+digits] {
+		if hex(c) < 0 {
+			return 0, 0
+		}
+		v = v<<4 | hex(c)
+	}
+	return seen(rune(v)), n + 1 + digits
+}
+
+// breakTag takes <wbr>, <wbr/> and </wbr> for nothing.
+func breakTag(data []byte) (rune, int) {
+	at := 1
+	if len(data) > 1 && data[1] == '/' {
+		at = 2
+	}
+	if len(data) < at+4 || data[at]|0x20 != 'w' || data[at+1]|0x20 != 'b' || data[at+2]|0x20 != 'r' {
+		return 0, 0
+	}
+	for i := at + 3; i < min(len(data), at+7); i++ {
 		switch data[i] {
 		case '>':
 			return invisible, i + 1
@@ -185,9 +202,9 @@ func hidden(data []byte) (rune, int) {
 	var v rune
 	n := 0
 	switch {
-	case len(data) >= 2 && data[0] == 0xc2:
+	case len(data) >= 2 && data[0] == 0xc2 && data[1]&0xc0 == 0x80:
 		v, n = rune(data[0]&0x1f)<<6|rune(data[1]&0x3f), 2
-	case len(data) >= 3 && (data[0] == 0xe2 || data[0] == 0xef):
+	case len(data) >= 3 && (data[0] == 0xe2 || data[0] == 0xef) && data[1]&0xc0 == 0x80 && data[2]&0xc0 == 0x80:
 		v, n = rune(data[0]&0x0f)<<12|rune(data[1]&0x3f)<<6|rune(data[2]&0x3f), 3
 	}
 	if n > 0 && hides(v) {

@@ -3,22 +3,24 @@
 // an @ in front, URL paths and file names, JSON \u escapes, percent and entity
 // encoding (also twice), signs nobody sees and <wbr> inside.
 //
-// A handle counts where it stands between signs that cannot belong to one, or
-// between separators (. _ -): annakowal93 is found in annakowal93_1847_n.jpg but
-// not in xannakowal93yy. Where several planted handles overlap, the longest is
-// reported. What lies deeper - look-alike letters, cut or masked handles - is
-// not seen.
+//	m := text.NewMatcher()
+//	m.Add("anna.kowal_93")
+//	m.Scan(page, func(hit text.Match) { ... })
+//
+// A handle counts where both its ends are the end of a run of handle signs
+// (letters, digits, . _ -) or touch a separator (. _ -) outside the handle:
+// annakowal93 is found in annakowal93_1847_n.jpg but not in xannakowal93yy.
+// Matches do not overlap: the earliest start wins, and of one start the longest.
+// What lies deeper - look-alike letters, cut or masked handles - is not seen.
+//
+// Bytes that are no ASCII end a run, so UTF-8 and every charset that keeps ASCII
+// in its place can be scanned as they are; UTF-16 has to be converted first.
 package text
 
-import "sync/atomic"
-
-// bounds of planted handles in bytes.
+// bounds of planted handles in signs.
 const (
 	minHandle = 3
 	maxHandle = 40
-	// maxSpans bounds the separators looked at from one start, so that a run of
-	// dots cannot make the search quadratic.
-	maxSpans = 12
 )
 
 // Match is one planted handle in the scanned bytes.
@@ -27,225 +29,142 @@ type Match struct {
 	Start, End int    // byte range in data, escapes included
 }
 
-// Matcher holds planted handles. Scan may run while Add adds: readers see the
-// set as it was when they began.
-type Matcher struct {
-	set    atomic.Pointer[set]
-	filter filter
-}
+// class of a byte.
+const (
+	other     = 0
+	alnum     = 1 // letter or digit
+	separator = 2 // . _ -
+	starter   = 4 // may begin an escape
+)
 
-// filter is a Bloom filter (Bloom 1970, two bits a key) in front of the set:
-// nearly all candidates end here, for two reads of half a megabyte. Bits are only ever set.
-type filter [1 << 17]atomic.Uint32
-
-// mix finishes the running hash of a candidate (multiply-xorshift).
-func mix(h uint64) uint64 {
-	h ^= h >> 29
-	h *= 0xbf58476d1ce4e5b9
-	return h ^ h>>32
-}
-
-const hashPrime = 0x100000001b3
-
-func (f *filter) add(low string) {
-	var h uint64
-	for i := range len(low) {
-		h = (h ^ uint64(low[i])) * hashPrime
+// classes gives each byte its class.
+var classes = func() (t [256]uint8) {
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = alnum, alnum
 	}
-	h = mix(h)
-	f[h>>5&(1<<17-1)].Or(1 << (h & 31))
-	f[h>>40&(1<<17-1)].Or(1 << (h >> 35 & 31))
-}
-
-func (f *filter) may(h uint64) bool {
-	h = mix(h)
-	return f[h>>5&(1<<17-1)].Load()>>(h&31)&1 == 1 && f[h>>40&(1<<17-1)].Load()>>(h>>35&31)&1 == 1
-}
-
-// set is never changed once published: Add layers small sets over big ones and
-// merges them as they grow, so that adding costs amortised log n.
-type set struct {
-	handles map[string]string // lower case -> as planted
-	below   *set
-}
-
-// NewMatcher returns a matcher without handles.
-func NewMatcher() *Matcher { return &Matcher{} }
-
-// Len is the number of handles.
-func (m *Matcher) Len() int {
-	n := 0
-	for s := m.set.Load(); s != nil; s = s.below {
-		n += len(s.handles)
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = alnum
 	}
-	return n
-}
-
-// Add plants a handle of letters, digits and . _ -; others and lengths outside
-// 3..40 are ignored, because the matcher could not find them. It is safe for concurrent use.
-func (m *Matcher) Add(handle string) {
-	low, ok := lower(handle)
-	if !ok {
-		return
+	for _, c := range []byte("._-") {
+		t[c] = separator
 	}
-	for {
-		top := m.set.Load()
-		if _, known := top.find([]byte(low)); known {
-			return
-		}
-		s := &set{handles: map[string]string{low: handle}, below: top}
-		for s.below != nil && len(s.below.handles) <= 2*len(s.handles) {
-			merged := make(map[string]string, len(s.handles)+len(s.below.handles))
-			for _, layer := range []*set{s, s.below} {
-				for k, v := range layer.handles {
-					merged[k] = v
-				}
-			}
-			s = &set{handles: merged, below: s.below.below}
-		}
-		m.filter.add(low) // before the set is published: a reader of the set sees its bits
-		if m.set.CompareAndSwap(top, s) {
-			return
-		}
+	for _, c := range []byte{'%', '&', '\\', '<', 0xc2, 0xe2, 0xef} {
+		t[c] = starter
 	}
-}
-
-func (s *set) find(low []byte) (string, bool) {
-	for ; s != nil; s = s.below {
-		if h, ok := s.handles[string(low)]; ok {
-			return h, true
-		}
-	}
-	return "", false
-}
-
-func lower(handle string) (string, bool) {
-	if len(handle) < minHandle || len(handle) > maxHandle {
-		return "", false
-	}
-	b := []byte(handle)
-	for i, c := range b {
-		if b[i] = fold[c]; b[i] == 0 {
-			return "", false
-		}
-	}
-	return string(b), true
-}
-
-// fold gives every sign that can stand in a handle in lower case, 0 for others.
-var fold = func() (t [256]byte) {
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = byte(c), byte(c)
-	}
-	for c := '0'; c <= '9'; c++ {
-		t[c] = byte(c)
-	}
-	t['.'], t['_'], t['-'] = '.', '_', '-'
 	return t
 }()
 
-// starter marks bytes that may begin an escape.
-var starter = [256]bool{'%': true, '&': true, '\\': true, '<': true, 0xc2: true, 0xe2: true, 0xef: true}
+// folded is the one spelling of a handle sign: letters in lower case, and 0x5f
+// (_) as 0x7f, which is no handle sign. Setting one bit does it for eight signs at a time.
+func folded(c byte) byte { return c | 0x20 }
 
-func separator(c byte) bool { return c == '.' || c == '_' || c == '-' }
-
-// run is a stretch of handle signs with where each of them stands in the data.
-type run struct {
-	signs      []byte
-	start, end []int32
-}
-
-func (r *run) add(c byte, start, end int) {
-	r.signs = append(r.signs, c)
-	r.start = append(r.start, int32(start))
-	r.end = append(r.end, int32(end))
-}
-
-func (r *run) reset() { r.signs, r.start, r.end = r.signs[:0], r.start[:0], r.end[:0] }
-
-// Scan visits the planted handles in data (less than 2 GiB), in order of their
-// start. Cost is linear in the data and does not depend on the number of handles
-// but for the cache misses of one look-up per candidate.
+// Scan visits the planted handles in data in order of their start. It takes
+// time linear in len(data), nearly the same for a thousand handles and a million.
+// Handles that others add meanwhile may be found or not.
 func (m *Matcher) Scan(data []byte, visit func(Match)) {
-	s := m.set.Load()
-	if s == nil {
+	t := m.table.Load()
+	if t == nil {
 		return
 	}
-	var r run
+	s := scanner{table: t, data: data, visit: visit, shortest: int(m.shortest.Load()), longest: int(m.longest.Load()), separators: int(m.separators.Load())}
+	s.scan()
+}
+
+// scanner is one Scan.
+type scanner struct {
+	table *table
+	data  []byte
+	visit func(Match)
+	// What the planted handles need: lengths and number of separators.
+	shortest, longest, separators int
+	window                        window
+}
+
+// scan walks the data from run to run. Runs without escapes, nearly all of
+// them, are searched where they lie.
+func (s *scanner) scan() {
+	data := s.data
 	for i := 0; i < len(data); {
-		c := data[i]
-		if f := fold[c]; f != 0 {
-			r.add(f, i, i+1)
+		switch classes[data[i]] {
+		case other:
 			i++
 			continue
-		}
-		if starter[c] {
+		case starter:
 			sign, n := escape(data[i:])
 			switch {
-			case n > 0 && sign == invisible:
+			case n == 0:
+				i++
+			case inRun(sign):
+				i = s.decoded(i)
+			default:
 				i += n
-				continue
-			case n > 0 && sign < 128 && fold[sign] != 0:
-				r.add(fold[sign], i, i+n)
-				i += n
-				continue
-			case n > 0:
-				m.search(s, &r, visit)
-				r.reset()
-				i += n
+			}
+			continue
+		}
+		end, seen := i, uint8(0)
+		for end < len(data) {
+			c := classes[data[end]]
+			if c&(alnum|separator) == 0 {
+				break
+			}
+			seen |= c
+			end++
+		}
+		if end < len(data) && classes[data[end]] == starter {
+			if sign, n := escape(data[end:]); n > 0 && inRun(sign) {
+				i = s.decoded(i)
 				continue
 			}
 		}
-		if len(r.signs) > 0 {
-			m.search(s, &r, visit)
-			r.reset()
+		if end-i >= s.shortest {
+			s.plain(i, end, seen&separator != 0)
 		}
-		i++
+		i = end
 	}
-	m.search(s, &r, visit)
 }
 
-// search looks every span between separators of a run up.
-func (m *Matcher) search(s *set, r *run, visit func(Match)) {
-	n := len(r.signs)
-	if n < minHandle {
+// inRun says whether an escaped sign continues a run.
+func inRun(sign rune) bool {
+	return sign == invisible || sign < 128 && classes[sign]&(alnum|separator) != 0
+}
+
+// plain searches the run data[from:end], in which nothing is escaped.
+func (s *scanner) plain(from, end int, separated bool) {
+	if !separated {
+		if n := end - from; n <= s.longest {
+			if h, ok := s.table.find(s.data, from, n); ok {
+				s.visit(Match{h, from, end})
+			}
+		}
 		return
 	}
-	for from := 0; from < n; {
-		if taken := m.longest(s, r, from, visit); taken > 0 {
-			from += taken
+	for from < end {
+		if h, n := s.at(s.data, from, end); n > 0 {
+			s.visit(Match{h, from, from + n})
+			from += n
 		}
-		// The next start: behind the next separator.
-		for from < n && !separator(r.signs[from]) {
+		for from < end && classes[s.data[from]] != separator {
 			from++
 		}
 		from++
 	}
 }
 
-// longest reports the longest planted handle that starts at sign from, or just
-// behind separators there, and returns how many signs it took.
-func (m *Matcher) longest(s *set, r *run, from int, visit func(Match)) int {
-	signs := r.signs[from:min(len(r.signs), from+maxHandle+1)]
-	rest := len(r.signs) - from
-	best, handle := 0, ""
-	spans := 0
-	var hash uint64
-	for end := 1; end <= len(signs) && spans < maxSpans; end++ {
-		hash = (hash ^ uint64(signs[end-1])) * hashPrime
-		if end < rest && !separator(r.signs[from+end]) && !separator(signs[end-1]) {
+// at finds the longest planted handle that begins at from in the run that ends at end.
+func (s *scanner) at(signs []byte, from, end int) (handle string, n int) {
+	seen := 0
+	for at := from; at <= min(end, from+s.longest); at++ {
+		if at < end && classes[signs[at]] != separator {
 			continue
 		}
-		spans++
-		if end < minHandle || end > maxHandle || !m.filter.may(hash) {
-			continue
+		if length := at - from; length >= s.shortest {
+			if h, ok := s.table.find(signs, from, length); ok {
+				handle, n = h, length
+			}
 		}
-		if h, ok := s.find(signs[:end]); ok {
-			best, handle = end, h
+		if seen++; seen > s.separators {
+			break
 		}
 	}
-	if best > 0 {
-		visit(Match{Handle: handle, Start: int(r.start[from]), End: int(r.end[from+best-1])})
-	}
-	return best
+	return handle, n
 }

@@ -1,0 +1,181 @@
+package text
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// Matcher holds planted handles. Scan never waits; Add may run beside it.
+type Matcher struct {
+	mu    sync.Mutex // held by Add
+	table atomic.Pointer[table]
+	// What a scan can pass over, whatever the text: they only ever widen.
+	shortest, longest, separators atomic.Int64
+}
+
+// table is a set of handles: a Bloom filter with one 64-bit block a key (Putze,
+// Sanders and Singler 2007) in front of an open-addressed table of 32 hash bits
+// and a number. Written under the matcher's lock, read without one; a grown set is a new table.
+type table struct {
+	filter  []atomic.Uint64 // 16 bits a handle when full
+	slots   []atomic.Uint64 // high half: hash, low half: number + 1; 0: free. Half full at most
+	handles []string        // by number; written before the slot that names it
+	n       int             // handles in use, guarded by mu
+}
+
+// firstSize is the number of handles of the first table.
+const firstSize = 1 << 10
+
+// NewMatcher returns a matcher without handles.
+func NewMatcher() *Matcher { return &Matcher{} }
+
+// Len is the number of handles.
+func (m *Matcher) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.table.Load(); t != nil {
+		return t.n
+	}
+	return 0
+}
+
+// Add plants a handle of letters, digits and . _ -, at least one of them no
+// separator. Others and lengths outside 3..40 are ignored, because no text could be
+// said to hold them. It is safe for concurrent use, also beside Scan.
+func (m *Matcher) Add(handle string) {
+	separators, ok := plantable(handle)
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load()
+	if t != nil {
+		if _, known := t.find([]byte(handle), 0, len(handle)); known {
+			return
+		}
+	}
+	// The bounds first: a scan that sees the handle must not pass over it.
+	if v := m.shortest.Load(); v == 0 || int64(len(handle)) < v {
+		m.shortest.Store(int64(len(handle)))
+	}
+	m.longest.Store(max(m.longest.Load(), int64(len(handle))))
+	m.separators.Store(max(m.separators.Load(), int64(separators)))
+	switch {
+	case t == nil:
+		t = newTable(firstSize)
+		t.add(handle)
+		m.table.Store(t)
+	case t.n == len(t.handles):
+		grown := newTable(2 * t.n)
+		for _, h := range t.handles {
+			grown.add(h)
+		}
+		grown.add(handle)
+		m.table.Store(grown)
+	default:
+		t.add(handle)
+	}
+}
+
+func plantable(handle string) (separators int, ok bool) {
+	for i := range len(handle) {
+		switch classes[handle[i]] {
+		case separator:
+			separators++
+		case alnum:
+		default:
+			return 0, false
+		}
+	}
+	return separators, len(handle) >= minHandle && len(handle) <= maxHandle && separators < len(handle)
+}
+
+// newTable has room for size handles, a power of two.
+func newTable(size int) *table {
+	return &table{
+		filter:  make([]atomic.Uint64, size/4),
+		slots:   make([]atomic.Uint64, 2*size),
+		handles: make([]string, size),
+	}
+}
+
+func (t *table) add(handle string) {
+	h := hash([]byte(handle), 0, len(handle))
+	t.handles[t.n] = handle
+	t.n++
+	i := int(h) & (len(t.slots) - 1)
+	for t.slots[i].Load() != 0 {
+		i = (i + 1) & (len(t.slots) - 1)
+	}
+	t.slots[i].Store(h>>32<<32 | uint64(t.n))
+	t.filter[t.block(h)].Or(key(h))
+}
+
+// block is the filter's word of a hash.
+func (t *table) block(h uint64) int { return int(h>>8) & (len(t.filter) - 1) }
+
+// key is the four bits of a hash in its word.
+func key(h uint64) uint64 {
+	return 1<<(h>>40&63) | 1<<(h>>46&63) | 1<<(h>>52&63) | 1<<(h>>58)
+}
+
+// find looks the n signs at signs[from] up, in any case.
+func (t *table) find(signs []byte, from, n int) (string, bool) {
+	h := hash(signs, from, n)
+	if k := key(h); t.filter[t.block(h)].Load()&k != k {
+		return "", false
+	}
+	for i := int(h) & (len(t.slots) - 1); ; i = (i + 1) & (len(t.slots) - 1) {
+		slot := t.slots[i].Load()
+		if slot == 0 {
+			return "", false
+		}
+		if slot>>32 != h>>32 {
+			continue
+		}
+		if handle := t.handles[uint32(slot)-1]; alike(handle, signs[from:from+n]) {
+			return handle, true
+		}
+	}
+}
+
+func alike(handle string, signs []byte) bool {
+	if len(handle) != len(signs) {
+		return false
+	}
+	for i, c := range signs {
+		if folded(c) != folded(handle[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// lowered sets the bit of folded in eight signs.
+const lowered = 0x2020202020202020
+
+// hash is a hash of n folded signs (multiply and rotate, the finish of
+// SplitMix64, Steele et al. 2014). Eight signs are read at a time.
+func hash(signs []byte, from, n int) uint64 {
+	h := uint64(n) * 0x9e3779b97f4a7c15
+	for ; n >= 8; from, n = from+8, n-8 {
+		h = bits.RotateLeft64((h^(binary.LittleEndian.Uint64(signs[from:])|lowered))*0xbf58476d1ce4e5b9, 31)
+	}
+	if n > 0 {
+		var last uint64
+		if from+8 <= len(signs) {
+			last = binary.LittleEndian.Uint64(signs[from:]) | lowered
+			last &= 1<<(8*n) - 1
+		} else {
+			for i := range n {
+				last |= uint64(folded(signs[from+i])) << (8 * i)
+			}
+		}
+		h = bits.RotateLeft64((h^last)*0xbf58476d1ce4e5b9, 31)
+	}
+	h = (h ^ h>>30) * 0x94d049bb133111eb
+	return h ^ h>>31
+}
