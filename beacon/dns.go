@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -335,6 +336,7 @@ type dnsWriter struct {
 
 func (w *dnsWriter) Write(m []byte) (int, error) {
 	if len(m) > 3 {
+		m = slices.Clone(m)
 		m[3] &^= 0xa0 // recursion available, authentic data
 	}
 	n, err := w.Writer.Write(m)

@@ -77,7 +77,7 @@ func TestPlant(t *testing.T) {
 }
 
 func TestPlantRefusesByName(t *testing.T) {
-	r, _ := fresh(t)
+	r, dir := fresh(t)
 	first := small(t, 1)
 	again := recompressed(t, first, false)
 	mirrored := recompressed(t, first, true)
@@ -113,6 +113,15 @@ func TestPlantRefusesByName(t *testing.T) {
 	}
 	if got := rows[registry.DecoyRow](t, r, "decoys", time.Time{}, 0); len(got) != 1 {
 		t.Errorf("decoys %+v", got)
+	}
+	// What a killed planting leaves is swept away by the next.
+	orphan := filepath.Join(dir, "pictures", "p-orphan.brp")
+	if err := os.WriteFile(orphan, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1, Photos: []registry.Photo{small(t, 3)}})
+	if left, err := os.ReadDir(filepath.Join(dir, "pictures")); err != nil || len(left) != 3 {
+		t.Errorf("files %v, %v", left, err)
 	}
 }
 

@@ -72,11 +72,25 @@ func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, 
 	if int(p.firstNum)+len(q.Photos) > maxNum {
 		return nil, fmt.Errorf("there are %d pictures: links can carry no more than %d", p.firstNum-1, maxNum)
 	}
-	// What an interrupted planting left is no part of the registry.
-	if err := errors.Join(os.RemoveAll(p.stage), os.Mkdir(p.stage, 0o700)); err != nil {
+	if err := errors.Join(r.sweep(w), os.RemoveAll(p.stage), os.Mkdir(p.stage, 0o700)); err != nil {
 		return nil, fmt.Errorf("plant: %w", err)
 	}
 	return p, nil
+}
+
+// sweep removes prepared pictures that a planting left which was killed before
+// it stored their decoy.
+func (r *Registry) sweep(w *world) error {
+	entries, err := os.ReadDir(filepath.Join(r.dir, picturesDir))
+	var errs []error
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".brp"); ok {
+			if _, planted := w.photos[id]; !planted {
+				errs = append(errs, os.Remove(r.pictureFile(id)))
+			}
+		}
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // prepareAll prepares photos, several at a time, until every decoy has its

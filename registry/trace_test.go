@@ -240,7 +240,7 @@ func TestTrace(t *testing.T) {
 func TestSiteEvidence(t *testing.T) {
 	r, decoys := bed(t, smalls(t, 4))
 	site := "clone.example"
-	at := time.Now()
+	var at time.Time
 	count := func() int { return len(rows[registry.SightingRow](t, r, "sightings", time.Time{}, 0)) }
 	named := func() []registry.AttributionRow {
 		return rows[registry.AttributionRow](t, r, "attributions", time.Time{}, 0)

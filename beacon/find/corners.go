@@ -17,8 +17,22 @@ const fastThreshold = 10
 
 // circle lists the 16 offsets of the FAST circle of radius 3, clockwise.
 var circle = [16][2]int{
-	{0, -3}, {1, -3}, {2, -2}, {3, -1}, {3, 0}, {3, 1}, {2, 2}, {1, 3},
-	{0, 3}, {-1, 3}, {-2, 2}, {-3, 1}, {-3, 0}, {-3, -1}, {-2, -2}, {-1, -3},
+	{0, -3},
+	{1, -3},
+	{2, -2},
+	{3, -1},
+	{3, 0},
+	{3, 1},
+	{2, 2},
+	{1, 3},
+	{0, 3},
+	{-1, 3},
+	{-2, 2},
+	{-3, 1},
+	{-3, 0},
+	{-3, -1},
+	{-2, -2},
+	{-1, -3},
 }
 
 // nineInARow says for every 16-bit mask whether 9 neighbouring bits (around the

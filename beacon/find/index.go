@@ -30,10 +30,9 @@ const (
 // tables of 16 bits each index the descriptors; with 88 bytes a keypoint in all
 // a picture takes less than 32 kB of memory.
 const (
-	tables     = 12
-	tableBits  = 16
-	chainLimit = 4096
-	noPoint    = math.MaxUint32
+	tables    = 12
+	tableBits = 16
+	noPoint   = math.MaxUint32
 )
 
 // Index holds the prints of all planted pictures. It is safe for concurrent
@@ -136,30 +135,37 @@ type candidate struct {
 	forms  [2]bool    // worth verifying
 }
 
-// candidates lists the prints worth verifying: near by PDQ, or with the most
-// votes by keypoints.
-func (x *Index) candidates(q *Query) []candidate {
-	var all []candidate
-	votes := x.votes(q)
-	for i, p := range x.prints {
-		c := candidate{i: i}
-		d, mirror := q.distance(p)
-		near := float32(max(0, 2*(pdqMaybe+1-d)))
-		for form := range 2 {
-			score := votes[i].most(form)
-			if mirror == (form == 1) {
-				score += near
-			}
-			c.scores[form] = score
-		}
-		if c.best() >= leastVotes {
-			all = append(all, c)
-		}
-	}
+func (c *candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
+
+// strongest sorts candidates and keeps the first n.
+func strongest(all []candidate, n int) []candidate {
 	slices.SortFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.best(), a.best()), cmp.Compare(a.i, b.i))
 	})
-	all = all[:min(len(all), candidates)]
+	return all[:min(len(all), n)]
+}
+
+// candidates lists the prints worth verifying: near by PDQ, or with the most
+// votes by keypoints that agree on how the picture is turned and enlarged.
+func (x *Index) candidates(q *Query) []candidate {
+	votes := x.votes(q)
+	all := x.shortlist(q, votes)
+	place := make([]int32, len(x.ids)) // in the shortlist, from 1
+	for i, c := range all {
+		place[c.i] = int32(i + 1)
+	}
+	tallies := make([]tally, len(all))
+	for _, v := range votes {
+		if p := place[v.print]; p > 0 {
+			tallies[p-1][v.form][v.turn][v.grow] += v.weight
+		}
+	}
+	for i := range all {
+		for form := range 2 {
+			all[i].scores[form] += tallies[i].most(form)
+		}
+	}
+	all = strongest(all, candidates)
 	// Strangers reach 1/40 of a picture that is there; a picture in a corner of a
 	// collage has about its share of the area.
 	for i := range all {
@@ -169,48 +175,90 @@ func (x *Index) candidates(q *Query) []candidate {
 	return all
 }
 
-func (c *candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
+// shortlist keeps the prints with the most votes of any kind; the scores of the
+// candidates it returns hold nearness by PDQ only.
+func (x *Index) shortlist(q *Query, votes []vote) []candidate {
+	sums := make([]float32, len(x.ids))
+	for _, v := range votes {
+		sums[v.print] += v.weight
+	}
+	var all []candidate
+	for i, p := range x.prints {
+		d, mirror := q.distance(p)
+		near := float32(max(0, 2*(pdqMaybe+1-d)))
+		if sums[i]+near < leastVotes {
+			continue
+		}
+		c := candidate{i: i, scores: [2]float32{near + sums[i], 0}}
+		if mirror {
+			c.scores[0], c.scores[1] = c.scores[1], c.scores[0]
+		}
+		all = append(all, c)
+	}
+	all = strongest(all, shortlisted)
+	for i := range all {
+		for form := range 2 {
+			all[i].scores[form] = max(0, all[i].scores[form]-sums[all[i].i])
+		}
+	}
+	return all
+}
 
-// tally is what the keypoints of a suspect say for one print: by form (plain,
-// mirrored) and by how far the keypoints are turned, because those of one
-// picture are all turned alike.
-type tally [2][voteTurns]float32
+// vote says that a keypoint of the suspect resembles one of a print.
+type vote struct {
+	print      uint32
+	form       uint8 // 0 plain, 1 mirrored
+	turn, grow uint8 // bins of how far it is turned, and of log2 of the scale
+	weight     float32
+}
+
+// tally counts one print's votes by form, turn and scale, because the keypoints
+// of a picture are all turned and enlarged alike.
+type tally [2][voteTurns][voteGrows]float32
 
 const (
-	voteTurns  = 16
-	leastVotes = 1
+	voteTurns   = 16
+	voteGrows   = 8   // half octaves, around again after four octaves
+	leastVotes  = 1   // a print with less is not looked at
+	shortlisted = 500 // prints whose votes are told apart
 )
 
-// most is a form's best vote over neighbouring turns.
+// most is a form's best vote over two neighbouring bins of each kind.
 func (v *tally) most(form int) float32 {
 	best := float32(0)
 	for t := range voteTurns {
-		best = max(best, v[form][t]+v[form][(t+1)%voteTurns])
+		a, b := &v[form][t], &v[form][(t+1)%voteTurns]
+		for g := range voteGrows {
+			h := (g + 1) % voteGrows
+			best = max(best, a[g]+a[h]+b[g]+b[h])
+		}
 	}
 	return best
 }
 
-// votes counts for each print the suspect's keypoints that resemble one of its
+// votes lists for each print the suspect's keypoints that resemble one of its
 // own; a keypoint that resembles many prints is worth less for each.
-func (x *Index) votes(q *Query) []tally {
-	out := make([]tally, len(x.ids))
+func (x *Index) votes(q *Query) []vote {
+	var out []vote
 	nearest := make([]hit, len(x.ids))
 	var owners []int
 	for i := range q.points {
 		for form := range 2 {
-			d := &q.points[i].desc
+			d, angle := &q.points[i].desc, q.points[i].angle
 			if form == 1 {
-				d = &q.mirrored[i]
+				d, angle = &q.mirrored[i], 128-angle
 			}
 			owners = x.resembling(d, uint32(2*i+form+1), nearest, owners[:0])
 			for _, o := range owners {
-				angle := q.points[i].angle
-				if form == 1 {
-					angle = 128 - angle
-				}
-				turn := (angle - x.points[nearest[o].point].angle) / (256 / voteTurns)
+				p := &x.points[nearest[o].point]
+				// Sizes of the pictures only shift the scale of all votes alike.
 				w := float32(descMaybe+8-nearest[o].distance) / 32
-				out[o][form][turn] += w * w / float32(len(owners))
+				out = append(out, vote{
+					print: uint32(o), form: uint8(form),
+					turn:   (angle - p.angle) / (256 / voteTurns),
+					grow:   (q.points[i].level - p.level) / 8 % voteGrows,
+					weight: w * w / float32(len(owners)),
+				})
 			}
 		}
 	}
@@ -226,9 +274,11 @@ type hit struct {
 // resembling appends the prints that hold a keypoint near d, each once, and
 // notes their nearest.
 func (x *Index) resembling(d *descriptor, query uint32, nearest []hit, owners []int) []int {
+	// Far longer chains than usual hold what many pictures have and tell nothing.
+	limit := 64 + 8*len(x.points)>>tableBits
 	for t := range tables {
 		p := x.head[t][key(d, t)]
-		for steps := 0; p != noPoint && steps < chainLimit; steps++ {
+		for steps := 0; p != noPoint && steps < limit; steps++ {
 			if n := x.points[p].desc.distance(d); n <= descMaybe {
 				// The last print that starts at or before p: prints without
 				// keypoints start where the next one does.

@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 )
 
 // TestManyPlanted measures recall and time among many planted pictures:
-// BIRDRING_PLANTED says how many. Half of the photos are planted and attacked;
+// BIRDRING_PLANTED says how many, BIRDRING_CHANGES (comma-separated) which changes. Half of the photos are planted and attacked;
 // the rest of the index are crops and recolourings of the other half.
 func TestManyPlanted(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("BIRDRING_PLANTED"))
@@ -26,10 +28,12 @@ func TestManyPlanted(t *testing.T) {
 	photos := testkit.Photos(t)
 	x := find.NewIndex()
 	var ours, theirs []mark.Plane
+	var prints []*find.Print
 	for i, p := range photos {
 		if i%2 == 0 {
 			ours = append(ours, load(t, p))
-			x.Add(filepath.Base(p), find.NewPrint(ours[i/2]))
+			prints = append(prints, find.NewPrint(ours[i/2]))
+			x.Add(filepath.Base(p), prints[i/2])
 		} else {
 			theirs = append(theirs, load(t, p))
 		}
@@ -40,7 +44,11 @@ func TestManyPlanted(t *testing.T) {
 	}
 	total, found, wrong := 0, 0, 0
 	var spent time.Duration
-	for ci := range changes("") {
+	only := os.Getenv("BIRDRING_CHANGES")
+	for ci, c := range changes("") {
+		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) {
+			continue
+		}
 		for i, p := range photos {
 			if i%2 != 0 {
 				continue
@@ -62,7 +70,8 @@ func TestManyPlanted(t *testing.T) {
 			if hit {
 				found++
 			} else {
-				t.Logf("miss %s %s", changes("")[ci].name, filepath.Base(p))
+				m, ok := find.Locate(q, prints[i/2])
+				t.Logf("miss %s %s (alone: %v, %d)", c.name, filepath.Base(p), ok, m.Inliers)
 			}
 		}
 	}

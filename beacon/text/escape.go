@@ -81,9 +81,22 @@ var named = []struct {
 	name string
 	sign rune
 }{
-	{"commat;", '@'}, {"period;", '.'}, {"lowbar;", '_'}, {"UnderBar;", '_'}, {"hyphen;", '-'}, {"dash;", '-'},
-	{"nbsp;", ' '}, {"shy;", invisible}, {"zwnj;", invisible}, {"zwj;", invisible}, {"ZeroWidthSpace;", invisible},
-	{"quot;", '"'}, {"lt;", '<'}, {"gt;", '>'}, {"sol;", '/'}, {"apos;", '\''},
+	{"commat;", '@'},
+	{"period;", '.'},
+	{"lowbar;", '_'},
+	{"UnderBar;", '_'},
+	{"hyphen;", '-'},
+	{"dash;", '-'},
+	{"nbsp;", ' '},
+	{"shy;", invisible},
+	{"zwnj;", invisible},
+	{"zwj;", invisible},
+	{"ZeroWidthSpace;", invisible},
+	{"quot;", '"'},
+	{"lt;", '<'},
+	{"gt;", '>'},
+	{"sol;", '/'},
+	{"apos;", '\''},
 }
 
 // entity decodes &#64; &#x40; and the named ones, also behind &amp;.

@@ -274,9 +274,9 @@ type drift struct {
 func (g *stage) fitDrift(p, target []float32, size int) drift {
 	d := drift{size: size, cw: (g.w + size - 1) / size, ch: (g.h + size - 1) / size}
 	type sums struct {
-		a    [10]float64
-		b    [4]float64
-		n, r float64
+		a [10]float64
+		b [4]float64
+		r float64
 	}
 	raw := make([]sums, d.cw*d.ch)
 	for y := 1; y < g.h-1; y++ {

@@ -2,7 +2,6 @@ package mark_test
 
 import (
 	"bytes"
-	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
@@ -237,5 +236,3 @@ func median(of []float64) float64 {
 	s := slices.Sorted(slices.Values(of))
 	return s[len(s)/2]
 }
-
-func itoa(f float64) string { return fmt.Sprintf("%.0f", f) }

@@ -190,7 +190,8 @@ func (c *Console) keysAPI(api huma.API) {
 	huma.Register(api, operation(http.MethodDelete, "/v1/keys/{id}", "remove-key", "Remove an API key"),
 		func(_ context.Context, in *struct {
 			ID string `path:"id"`
-		}) (*struct{}, error) {
+		},
+		) (*struct{}, error) {
 			if err := c.keys.Remove(in.ID); err != nil {
 				return nil, huma.Error409Conflict(err.Error())
 			}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,7 @@ import (
 
 // Painted returns n photos painted from a seed, as a source for Plant.
 func Painted(seed uint64, n int) []registry.Photo {
-	sizes := [][2]int{{960, 720}, {720, 960}, {900, 900}, {1000, 667}}
+	sizes := [][2]int{{864, 648}, {648, 864}, {768, 768}, {900, 600}}
 	out := make([]registry.Photo, n)
 	for i := range out {
 		size := sizes[i%len(sizes)]
@@ -39,11 +40,21 @@ func Painted(seed uint64, n int) []registry.Photo {
 	return out
 }
 
-// crew is how many decoys of each kind a demo of n sites plants.
-func crew(sites int) (shared, personal, dark int) { return 12, 2, 2 + sites/2 }
-
-// picturesPerDecoy: an avatar, a post and a story.
-const picturesPerDecoy = 3
+// crew is what a demo of n sites plants: shared decoys with an avatar, a post
+// and a story each; a personal one; and dark ones, as many as will be asked for.
+func crew(sites int) []registry.PlantRequest {
+	live := 0
+	for i := range sites {
+		if clones.Trades[i%len(clones.Trades)].Live {
+			live++
+		}
+	}
+	return []registry.PlantRequest{
+		{Decoys: sharedDecoys, Share: 0.25, PerDecoy: 3, Stories: 1, StoryLife: storyLife},
+		{Personal: 1, PerDecoy: 2},
+		{Dark: live * probesPerSite, PerDecoy: 2},
+	}
+}
 
 func (s *stage) plant(ctx context.Context) error {
 	if s.Seed == 0 {
@@ -57,18 +68,30 @@ func (s *stage) plant(ctx context.Context) error {
 	if s.reg, err = registry.Open(ctx, s.Dir, registry.Options{}); err != nil {
 		return err
 	}
-	shared, personal, dark := crew(s.Sites)
-	photos := Painted(s.Seed, (shared+personal+dark)*picturesPerDecoy+8)
-	_, err = s.reg.Plant(ctx, registry.PlantRequest{
-		Decoys: shared, Personal: personal, Dark: dark, Share: 0.25, Photos: photos,
-		PerDecoy: picturesPerDecoy, Stories: 1, StoryLife: storyLife,
-		Progress: func(done, total int, name string) {
-			if done%10 == 0 || done == total {
-				fmt.Fprintf(s.Log, "  %d of %d pictures prepared\n", done, total)
+	// More photos than needed: now and then a painted one is too plain.
+	photos := Painted(s.Seed, 4096)
+	// The stories begin to run when they are planted: the shared decoys come last.
+	requests := crew(s.Sites)
+	slices.Reverse(requests)
+	used := 0
+	for _, q := range requests {
+		n := (q.Decoys + q.Personal + q.Dark) * q.PerDecoy
+		q.Photos = photos[used : used+n+8]
+		used += n + 8
+		q.Progress = func(i, total int, _ string) {
+			if i%10 == 0 || i == total {
+				fmt.Fprintf(s.Log, "  %d of %d pictures prepared\n", i, total)
 			}
-		},
-	})
-	return err
+		}
+		if n == 0 {
+			continue
+		}
+		if _, err := s.reg.Plant(ctx, q); err != nil {
+			return err
+		}
+	}
+	s.shared = photos[used-sharedDecoys*3-8:][:sharedDecoys]
+	return nil
 }
 
 // open starts the platform and, beside it, a library of stock pictures: the
@@ -89,9 +112,9 @@ func (s *stage) open(ctx context.Context) error {
 	return nil
 }
 
-// stock serves the unringed originals of n pictures and returns their links.
-func (s *stage) stock(n int) ([]string, error) {
-	photos := Painted(s.Seed, n)
+// stock serves the unringed originals of some planted pictures and returns their links.
+func (s *stage) stock() ([]string, error) {
+	photos := s.shared
 	base, err := s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, p := range photos {
 			if strings.TrimPrefix(r.URL.Path, "/") != p.Name {
@@ -157,7 +180,7 @@ func (s *stage) startClones(ctx context.Context, logins []platform.Login) error 
 		orders := clones.Orders{Kind: trade.Kind, Platform: s.base}
 		var accounts []string
 		if trade.Kind == "originals" {
-			links, err := s.stock(8)
+			links, err := s.stock()
 			if err != nil {
 				return err
 			}
@@ -194,10 +217,10 @@ func accountsOf(kind string) int {
 	switch kind {
 	case "octopus":
 		return 4
-	case "stories", "viewer":
-		return 3
+	case "ordinary":
+		return 2
 	}
-	return 2
+	return 3
 }
 
 // waitForStories waits until the last story has vanished from the platform.

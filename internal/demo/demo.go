@@ -46,7 +46,8 @@ type Options struct {
 const (
 	defaultSites    = 8
 	defaultAccounts = 200
-	ordinaryCount   = 28
+	sharedDecoys    = 12
+	ordinaryCount   = 16
 	storyLife       = 20 * time.Second // a day on this platform's clock
 )
 
@@ -100,6 +101,7 @@ type stage struct {
 	platform *platform.Platform
 	base     string // of the platform
 	servers  []*http.Server
+	shared   []registry.Photo // the first photos of shared decoys, as they were before planting
 	sites    []*siteProcess
 	good     bool
 }

@@ -49,12 +49,12 @@ type Trade struct {
 // Trades are the sites of the demo, in the order they are started.
 var Trades = []Trade{
 	{Kind: "viewer", About: "anonymous viewer: fetches a profile through its accounts when asked", Live: true, Supply: true, change: reencode(80), rename: same},
-	{Kind: "mirror", About: "mirrors whole profiles, re-encodes at q75", Supply: true, change: reencode(75), rename: same, wish: farm.Wish{Profiles: 60, Posts: 4}},
-	{Kind: "cropper", About: "crops to 75 % of the area, q70, handles upper case", Supply: true, change: crop(0.75, 70), rename: upper, wish: farm.Wish{Profiles: 60, Posts: 4}},
+	{Kind: "mirror", About: "mirrors whole profiles, re-encodes at q75", Supply: true, change: reencode(75), rename: same, wish: farm.Wish{Profiles: 60, Posts: 2}},
+	{Kind: "cropper", About: "crops to 75 % of the area, q70, handles upper case", Supply: true, change: crop(0.75, 70), rename: upper, wish: farm.Wish{Profiles: 60, Posts: 1}},
 	{Kind: "originals", About: "copies pictures from a stock library, none from the platform", change: reencode(75), rename: same},
-	{Kind: "thumbs", About: "thumbnails of 320 px, q75, other names", Supply: true, change: shrink(320, 75), rename: masked, wish: farm.Wish{Profiles: 60, Posts: 4}},
-	{Kind: "octopus", About: "scraping for hire: exports through its customers' own accounts", Supply: true, change: asIs, rename: same, wish: farm.Wish{Profiles: 40, Posts: 4}},
-	{Kind: "ordinary", About: "copies only ordinary profiles it was told to", change: reencode(75), rename: same, wish: farm.Wish{Profiles: 60, Posts: 4}},
+	{Kind: "thumbs", About: "thumbnails of 320 px, q75, other names", Supply: true, change: shrink(320, 75), rename: masked, wish: farm.Wish{Profiles: 60, Posts: 1}},
+	{Kind: "octopus", About: "scraping for hire: exports through its customers' own accounts", Supply: true, change: asIs, rename: same, wish: farm.Wish{Profiles: 40, Posts: 1}},
+	{Kind: "ordinary", About: "copies only ordinary profiles it was told to", change: reencode(75), rename: same, wish: farm.Wish{Profiles: 60, Posts: 2}},
 	{Kind: "stories", About: "keeps 24 h stories: mirrored, 640 px, q70", Supply: true, change: flip(640, 70), rename: same, wish: farm.Wish{Profiles: 80, Posts: 4, Stories: true}},
 }
 

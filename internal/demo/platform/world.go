@@ -72,7 +72,7 @@ type ordinary struct {
 	files map[int][]byte
 }
 
-// ordinaryPeople makes n profiles with an avatar and two posts each. Their
+// ordinaryPeople makes n profiles with an avatar and a post or two each. Their
 // personas come from the same drawer as the decoys', under another key.
 func ordinaryPeople(n int, seed uint64, now time.Time) (*ordinary, error) {
 	keys, err := canary.NewKeyring()
@@ -84,7 +84,7 @@ func ordinaryPeople(n int, seed uint64, now time.Time) (*ordinary, error) {
 	for i := range n {
 		name := fmt.Sprintf("person-%d", i)
 		handle, _ := keys.Handle(model, name, 0, 20)
-		draft := keys.Persona(name, handle, now, 2, 0)
+		draft := keys.Persona(name, handle, now, 1+i%2, 0)
 		p := profile{
 			id: apiID("person", fmt.Sprint(seed, "/", i)), handle: handle, name: draft.DisplayName, note: draft.Bio,
 			followers: draft.Followers, following: draft.Following, joined: draft.Joined, avatar: i * 3,
