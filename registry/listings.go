@@ -31,7 +31,7 @@ var listings = map[string]listing{
 	},
 	"sightings": {
 		columns: `s.id, t.site, s.kind, s.source, s.decoy, s.picture, s.url, s.page, s.context, s.captured_at, s.capture, s.verdict, s.transform,
-			EXISTS (SELECT 1 FROM posts p WHERE p.picture = s.picture AND p.story AND p.expires_at <= s.captured_at)`,
+			EXISTS (SELECT 1 FROM posts p WHERE p.picture = s.picture AND p.story AND p.expires_at <= s.captured_at AND s.verdict IN ('attributed', 'marked'))`,
 		from: `sightings s JOIN sites t ON t.id = s.site`, time: `s.captured_at`, key: `s.id`, scan: scanSighting,
 	},
 	"sites": {

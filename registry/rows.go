@@ -116,7 +116,7 @@ type (
 		SHA256       *string      `json:"sha256"`
 		Verdict      *string      `json:"verdict"`
 		Transform    *mark.Affine `json:"transform"`     // planted pixels to found pixels
-		StoryExpired bool         `json:"story_expired"` // a story found after it had vanished from the platform
+		StoryExpired bool         `json:"story_expired"` // a served copy of a story, found after the story had vanished from the platform
 	}
 	// SiteRow is a site.
 	SiteRow struct {

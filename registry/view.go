@@ -45,7 +45,7 @@ type FindView struct {
 	Decoy, Handle, Photo      string // Photo is "" for handles and links
 	SHA256                    string
 	At                        time.Time
-	Expires                   time.Time // of the story the picture was, else zero
+	Expires                   time.Time // of the story whose served copy this is, else zero
 	Transform                 mark.Affine
 	Account                   string // the named account whose copy it is, "" if there is none
 }
@@ -141,7 +141,7 @@ func (r *Registry) addAccounts(ctx context.Context, v *SiteView) error {
 
 // findQuery lists sightings.
 const findQuery = `SELECT g.id, s.site, g.url, g.page, g.kind, d.id, d.handle, coalesce(p.id, ''), coalesce(lower(hex(g.capture)), ''),
-	g.captured_at, coalesce((SELECT q.expires_at FROM posts q WHERE q.picture = g.picture AND q.story = 1), 0), coalesce(g.transform, '')
+	g.captured_at, coalesce((SELECT q.expires_at FROM posts q WHERE q.picture = g.picture AND q.story = 1 AND g.verdict IN ('attributed', 'marked')), 0), coalesce(g.transform, '')
 	FROM sightings g JOIN sites s ON s.id = g.site JOIN decoys d ON d.num = g.decoy LEFT JOIN pictures p ON p.num = g.picture`
 
 func scanFindView(rows *sql.Rows) (v FindView, err error) {
