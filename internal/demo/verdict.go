@@ -191,7 +191,7 @@ func (s *stage) printJSON(all []outcome, sum summary) error {
 func (s *stage) printTable(all []outcome, sum summary) {
 	fmt.Fprintln(s.Out)
 	t := tabwriter.NewWriter(s.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "site\tkind\ttruth: accounts that feed it\tattributed: the copy served to\tbits\t")
+	fmt.Fprintln(t, "site\tkind\ttruth: accounts that feed it\tattributed: the copy served to\tbits\tstories\t")
 	for _, o := range all {
 		truth := strings.Join(o.Truth, " ")
 		if truth == "" {
@@ -208,14 +208,10 @@ func (s *stage) printTable(all []outcome, sum summary) {
 		if !o.OK {
 			mark = "WRONG"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", o.Site, o.Kind, truth, strings.Join(names, " "), strings.Join(bits, " "), mark)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.Site, o.Kind, truth, strings.Join(names, " "), strings.Join(bits, " "), o.Stories, mark)
 	}
 	t.Flush()
-	for _, o := range all {
-		if o.Stories > 0 {
-			fmt.Fprintf(s.Out, "%s shows %d stories of decoys that have vanished from the platform: copied within their day\n", o.Site, o.Stories)
-		}
-	}
+	fmt.Fprintln(s.Out, "stories: served copies still shown by the site after the story had vanished from the platform")
 	fmt.Fprint(s.Out, stillPossible)
 	fmt.Fprintf(s.Out, "\n%d of %d sites attributed, %d innocent accounts accused\n", sum.Attributed, sum.Sites, sum.Innocent)
 }
