@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -58,33 +59,41 @@ func table(w io.Writer, header string, rows func(row func(cells ...any))) {
 			if i > 0 {
 				fmt.Fprint(tw, "\t")
 			}
-			fmt.Fprint(tw, printable(fmt.Sprint(c)))
+			text := printable(fmt.Sprint(c))
+			if i < len(cells)-1 {
+				text = clip(text) // nothing stands right of the last column
+			}
+			fmt.Fprint(tw, text)
 		}
 		fmt.Fprintln(tw)
 	})
 	tw.Flush()
 }
 
-// printable makes text from outside harmless for a terminal and short enough for a column.
-func printable(s string) string {
+// clip makes text short enough for a column.
+func clip(s string) string {
 	const most = 72
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			return '?'
-		}
-		return r
-	}, s)
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most-1]) + "…"
 	}
 	return s
 }
 
+// printable makes text from outside harmless for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
 // stamp is a time as every output of ours writes it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// bits prints evidence: millibits rounded down are what is stored, three digits what is said.
-func bits(b float64) string { return fmt.Sprintf("%.1f bits", b) }
+// bits prints evidence, rounded down like all bits that are told.
+func bits(b float64) string { return fmt.Sprintf("%.1f bits", math.Floor(b*10)/10) }
 
 // orNull is s, or nil when it is empty: absent means null in JSON.
 func orNull(s string) *string {

@@ -199,7 +199,7 @@ func (s *stage) printTable(all []outcome, sum summary) {
 		}
 		names, bits := []string{}, []string{}
 		for _, a := range o.Attributed {
-			names, bits = append(names, a.Account), append(bits, fmt.Sprintf("%.0f", a.Bits))
+			names, bits = append(names, a.Account), append(bits, fmt.Sprint(int(a.Bits)))
 		}
 		if len(names) == 0 {
 			names, bits = []string{"nobody"}, []string{"-"}

@@ -157,7 +157,7 @@ func measure(ctx context.Context, photos string) (string, error) {
 	}
 	var out strings.Builder
 	for i, c := range commands {
-		out.WriteString([]string{"```\n$ make bench-mark PHOTOS=../shared/photos\n", "$ go test -bench . ./canary\n"}[i])
+		out.WriteString([]string{"```\n$ make bench-mark PHOTOS=" + photos + "\n", "$ go test -bench . ./canary\n"}[i])
 		cmd := exec.CommandContext(ctx, c[0], c[1:]...)
 		cmd.Stderr = os.Stderr
 		data, err := cmd.Output()
