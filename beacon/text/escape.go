@@ -76,11 +76,33 @@ func percentByte(data []byte) (v, n int) {
 	return hex(data[n])<<4 | hex(data[n+1]), n + 2
 }
 
-// named entities that stand in or around handles.
-var named = []struct {
+// tag says whether the < at data[i] begins what is no <wbr>: nearly every tag
+// of a page, and not worth a closer look.
+func tag(data []byte, i int) bool {
+	if i+2 >= len(data) {
+		return true
+	}
+	c := data[i+1]
+	if c == '/' {
+		c = data[i+2]
+	}
+	return c|0x20 != 'w'
+}
+
+// named entities that stand in or around handles, and the letters they begin with.
+type namedEntity struct {
 	name string
 	sign rune
-}{
+}
+
+var named = func() (t [256][]namedEntity) {
+	for _, e := range namedEntities {
+		t[e.name[0]] = append(t[e.name[0]], e)
+	}
+	return t
+}()
+
+var namedEntities = []namedEntity{
 	{"commat;", '@'},
 	{"period;", '.'},
 	{"lowbar;", '_'},
@@ -108,8 +130,8 @@ func entity(data []byte) (rune, int) {
 	if sign, n := numeric(data[at:]); n > 0 {
 		return sign, at + n
 	}
-	if at < len(data) && (data[at]|0x20)-'a' < 26 {
-		for _, e := range named {
+	if at < len(data) {
+		for _, e := range named[data[at]] {
 			if hasPrefix(data[at:], e.name) {
 				return e.sign, at + len(e.name)
 			}

@@ -90,6 +90,10 @@ func (s *scanner) scan() {
 			i++
 			continue
 		case starter:
+			if data[i] == '<' && tag(data, i) {
+				i++
+				continue
+			}
 			sign, n := escape(data[i:])
 			switch {
 			case n == 0:
@@ -110,7 +114,7 @@ func (s *scanner) scan() {
 			seen |= c
 			end++
 		}
-		if end < len(data) && classes[data[end]] == starter {
+		if end < len(data) && classes[data[end]] == starter && !(data[end] == '<' && tag(data, end)) {
 			if sign, n := escape(data[end:]); n > 0 && inRun(sign) {
 				i = s.decoded(i)
 				continue

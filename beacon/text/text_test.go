@@ -2,7 +2,6 @@ package text_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -96,22 +95,5 @@ func TestHandlesMayBeAddedWhileScanning(t *testing.T) {
 	m.Scan(page, func(text.Match) { n++ })
 	if n != 200 {
 		t.Errorf("found %d, want 200", n)
-	}
-}
-
-func BenchmarkScan(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	m := text.NewMatcher()
-	for i := range 100_000 {
-		m.Add(fmt.Sprintf("user%d.name%d", i, rng.IntN(1000)))
-	}
-	var page strings.Builder
-	for page.Len() < 1<<20 {
-		fmt.Fprintf(&page, `<div class="post card"><a href="/profile/name%d">Some &amp; text about user%d.name</a> <img src="/i/%x.jpg"></div>`, rng.IntN(1e6), rng.IntN(1e6), rng.Uint64())
-	}
-	data := []byte(page.String())
-	b.SetBytes(int64(len(data)))
-	for b.Loop() {
-		m.Scan(data, func(text.Match) {})
 	}
 }
