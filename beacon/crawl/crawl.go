@@ -76,8 +76,8 @@ type Timeouts struct {
 // Fetcher fetches. It is safe for concurrent use.
 type Fetcher struct {
 	Config
-	allow  allowList
-	client *http.Client
+	allow     allowList
+	transport *http.Transport
 
 	mu    sync.Mutex // guards hosts
 	hosts map[string]*host
@@ -119,22 +119,19 @@ func New(c Config) (*Fetcher, error) {
 	c.Timeouts = c.Timeouts.withDefaults()
 	f := &Fetcher{Config: c, allow: allow, hosts: map[string]*host{}}
 	dialer := &net.Dialer{Timeout: c.Timeouts.Connect, Control: newGuard(allow).control}
-	f.client = &http.Client{
-		Transport: &http.Transport{
-			// A proxy from the environment would be checked in place of the site.
-			Proxy:                  nil,
-			DialContext:            dialer.DialContext,
-			TLSHandshakeTimeout:    c.Timeouts.Connect,
-			ResponseHeaderTimeout:  c.Timeouts.Header,
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true, // we decompress, behind a limit
-			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           64,
-			MaxConnsPerHost:        4,
-			IdleConnTimeout:        20 * time.Second,
-		},
-		// Redirects are followed step by step, each checked like a new address.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	// Not a client: redirects are followed step by step, each checked like a new address.
+	f.transport = &http.Transport{
+		// A proxy from the environment would be checked in place of the site.
+		Proxy:                  nil,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    c.Timeouts.Connect,
+		ResponseHeaderTimeout:  c.Timeouts.Header,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // we decompress, behind a limit
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           64,
+		MaxConnsPerHost:        4,
+		IdleConnTimeout:        20 * time.Second,
 	}
 	return f, nil
 }
@@ -152,7 +149,7 @@ func (t Timeouts) withDefaults() Timeouts {
 }
 
 // Close ends idle connections.
-func (f *Fetcher) Close() { f.client.CloseIdleConnections() }
+func (f *Fetcher) Close() { f.transport.CloseIdleConnections() }
 
 // Fetch fetches a page or any other file. Text is cut off at MaxPage
 // (Response.Truncated); anything else longer than MaxPicture is ErrTooLarge. A

@@ -75,11 +75,8 @@ func (f *Fetcher) request(ctx context.Context, u *url.URL, p purpose) (r *Respon
 	req.Header.Set("User-Agent", f.UserAgent)
 	req.Header.Set("Accept", p.accept)
 	req.Header.Set("Accept-Encoding", "gzip")
-	resp, err := f.client.Do(req)
+	resp, err := f.transport.RoundTrip(req)
 	if err != nil {
-		if inner, ok := errors.AsType[*url.Error](err); ok {
-			err = inner.Err // the address is named by our caller
-		}
 		return nil, nil, err
 	}
 	defer resp.Body.Close()

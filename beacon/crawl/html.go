@@ -79,7 +79,7 @@ func toUTF8(body []byte, contentType string) []byte {
 	if err != nil {
 		return body
 	}
-	return converted
+	return bytes.TrimPrefix(converted, []byte("\ufeff"))
 }
 
 // collapse makes one space of all white space between words.
