@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/internal/testkit"
 	"birdring/registry"
 )
 
@@ -77,6 +78,7 @@ func TestPlant(t *testing.T) {
 }
 
 func TestPlantRefusesByName(t *testing.T) {
+	testkit.Long(t)
 	r, dir := fresh(t)
 	first := small(t, 1)
 	again := recompressed(t, first, false)
@@ -155,6 +157,7 @@ func recompressed(t *testing.T, p registry.Photo, mirror bool) registry.Photo {
 }
 
 func TestPlantTooFew(t *testing.T) {
+	testkit.Long(t)
 	r, dir := fresh(t)
 	_, err := r.Plant(t.Context(), registry.PlantRequest{Decoys: 2, PerDecoy: 6, Photos: smalls(t, 3)})
 	if !errors.Is(err, registry.ErrTooFew) || !strings.Contains(err.Error(), "9 are missing") {
@@ -220,6 +223,7 @@ func TestStoryLife(t *testing.T) {
 }
 
 func TestPlantCancelled(t *testing.T) {
+	testkit.Long(t)
 	r, dir := fresh(t)
 	ctx, cancel := testContext(t)
 	_, err := r.Plant(ctx, registry.PlantRequest{Decoys: 1, PerDecoy: 3, Photos: smalls(t, 3), Progress: func(int, int, string) { cancel() }})

@@ -10,6 +10,7 @@ import (
 
 	"birdring/beacon/crawl"
 	"birdring/canary"
+	"birdring/internal/testkit"
 	"birdring/registry"
 )
 
@@ -48,6 +49,7 @@ func scan(t testing.TB, r *registry.Registry, address string) ([]registry.ScanSi
 }
 
 func TestScan(t *testing.T) {
+	testkit.Long(t)
 	r, _ := fresh(t)
 	decoys := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 3, Stories: 1, Photos: photos(t, 6), StoryLife: time.Millisecond})
 	crowd(t, r, 30, decoys...)
@@ -143,6 +145,7 @@ func storyOf(t testing.TB, r *registry.Registry, decoy, photo string) bool {
 }
 
 func TestProbe(t *testing.T) {
+	testkit.Long(t)
 	r, _ := fresh(t)
 	dark := planted(t, r, registry.PlantRequest{Dark: 3, PerDecoy: 2})
 	shown := true

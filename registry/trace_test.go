@@ -15,6 +15,7 @@ import (
 
 	"birdring/beacon/decode"
 	"birdring/canary"
+	"birdring/internal/testkit"
 	"birdring/registry"
 )
 
@@ -132,6 +133,7 @@ func pictures(t testing.TB, r *registry.Registry, decoy string) (out []string) {
 
 // One registry serves all of these: planting is the slow part.
 func TestTrace(t *testing.T) {
+	testkit.Long(t)
 	r, decoys := bed(t, photos(t, 4))
 	d := decoys[0]
 	photo := pictures(t, r, d.ID)[1]
@@ -238,6 +240,7 @@ func TestTrace(t *testing.T) {
 }
 
 func TestSiteEvidence(t *testing.T) {
+	testkit.Long(t)
 	r, decoys := bed(t, smalls(t, 4))
 	site := "clone.example"
 	var at time.Time

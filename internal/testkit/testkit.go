@@ -31,6 +31,15 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
+// Long skips a test of much arithmetic and little concurrency in -short runs,
+// such as that with the race detector.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long")
+	}
+}
+
 // Root returns the folder of go.mod.
 func Root(t testing.TB) string {
 	t.Helper()
