@@ -72,18 +72,6 @@ func (w Window) At(u float64) time.Time {
 	return w.From.Add(min(time.Duration(u*float64(span)), span-1))
 }
 
-// Windows splits a span into n equal windows, one for each probe, so that probes
-// never crowd together however their moments fall.
-func Windows(from time.Time, span time.Duration, n int) []Window {
-	all := make([]Window, 0, max(n, 0))
-	for i := range n {
-		step := span / time.Duration(n)
-		begin := from.Add(time.Duration(i) * step)
-		all = append(all, Window{begin, begin.Add(step)})
-	}
-	return all
-}
-
 // Look is one viewer coming for a decoy.
 type Look struct {
 	Viewer canary.Viewer

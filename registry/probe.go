@@ -153,10 +153,10 @@ func (p *probing) run(ctx context.Context) error {
 	}
 	asked := p.ask(ctx)
 	requester, err := p.requester(ctx)
-	if err != nil {
-		return errors.Join(asked, err)
+	if err = errors.Join(asked, err); ctx.Err() != nil {
+		return err
 	}
-	return errors.Join(asked, p.settle(ctx, requester, asked))
+	return errors.Join(err, p.settle(ctx, requester, err))
 }
 
 // sleep waits, unless ctx ends first.
@@ -193,12 +193,22 @@ func (p *probing) ask(ctx context.Context) error {
 	return errors.Join(append(h.problems, err)...)
 }
 
-// requester waits for the first viewer shown the decoy after the question.
+// requester waits for the first viewer shown the decoy after the question; 0 if
+// nobody comes in time. Somebody who came before it spoils the probe.
 func (p *probing) requester(ctx context.Context) (canary.Viewer, error) {
 	for end := time.Now().Add(p.req.Patience); ; {
-		v, err := p.first(ctx)
-		if err != nil || v != 0 || !time.Now().Before(end) {
-			return v, err
+		looks, err := p.looks(ctx)
+		if err != nil {
+			return 0, err
+		}
+		first, err := beacon.Requester(p.result.Asked, end.Sub(p.result.Asked), looks)
+		switch {
+		case err == nil:
+			return first.Viewer, nil
+		case !errors.Is(err, beacon.ErrNobodyCame):
+			return 0, err
+		case !time.Now().Before(end):
+			return 0, nil
 		}
 		if err := sleep(ctx, lookEvery); err != nil {
 			return 0, err
@@ -206,17 +216,19 @@ func (p *probing) requester(ctx context.Context) (canary.Viewer, error) {
 	}
 }
 
-func (p *probing) first(ctx context.Context) (v canary.Viewer, err error) {
-	err = p.r.db.Read().QueryRowContext(ctx, `SELECT viewer FROM exposures WHERE decoy = ? AND at >= ? ORDER BY at, kind DESC LIMIT 1`,
-		p.decoy.Num, p.result.Asked.UnixMicro()).Scan(&v)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return v, sqlstore.Explain(err)
+// looks are the exposures of the probe's decoy.
+func (p *probing) looks(ctx context.Context) ([]beacon.Look, error) {
+	rows, err := p.r.db.Read().QueryContext(ctx, `SELECT viewer, at FROM exposures WHERE decoy = ? ORDER BY at`, p.decoy.Num)
+	return collect(rows, err, func(rows *sql.Rows) (l beacon.Look, err error) {
+		var at int64
+		err = rows.Scan(&l.Viewer, &at)
+		l.At = sqlstore.Time(at)
+		return l, err
+	})
 }
 
 // settle stores how the probe went.
-func (p *probing) settle(ctx context.Context, requester canary.Viewer, asked error) error {
+func (p *probing) settle(ctx context.Context, requester canary.Viewer, failure error) error {
 	var viewer, millibits, answered, status, text, sighting any
 	if requester != 0 {
 		name, _, err := p.r.AccountOf(ctx, requester)
@@ -238,8 +250,8 @@ func (p *probing) settle(ctx context.Context, requester canary.Viewer, asked err
 	if p.status != 0 {
 		status = p.status
 	}
-	if asked != nil {
-		text = asked.Error()
+	if failure != nil {
+		text = failure.Error()
 	}
 	return p.r.db.Write(ctx, func(tx *sql.Tx) error {
 		var id int64

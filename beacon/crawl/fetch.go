@@ -59,10 +59,15 @@ func (f *Fetcher) step(ctx context.Context, u *url.URL, p purpose) (r *Response,
 	ctx, cancel := context.WithTimeoutCause(ctx, f.Timeouts.Total, fmt.Errorf("not complete after %v", f.Timeouts.Total))
 	defer cancel()
 	r, next, err = f.request(ctx, u, p)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", err, context.Cause(ctx))
+	return r, next, withCause(ctx, err)
+}
+
+// withCause adds why ctx ended to an error that does not say so yet.
+func withCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", err, cause)
 	}
-	return r, next, err
+	return err
 }
 
 func (f *Fetcher) request(ctx context.Context, u *url.URL, p purpose) (r *Response, next *url.URL, err error) {
@@ -93,10 +98,7 @@ func (f *Fetcher) request(ctx context.Context, u *url.URL, p purpose) (r *Respon
 	body.timer = time.AfterFunc(body.idle, func() { stop(fmt.Errorf("nothing came for %v", body.idle)) })
 	defer body.timer.Stop()
 	if r.Body, r.Truncated, err = readBody(body, resp, lim); err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%w: %w", err, context.Cause(ctx))
-		}
-		return nil, nil, err
+		return nil, nil, withCause(ctx, err)
 	}
 	if r.ContentType == "" || r.ContentType == "application/octet-stream" {
 		r.ContentType = mediaType(http.DetectContentType(r.Body))

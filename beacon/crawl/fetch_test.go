@@ -148,8 +148,9 @@ func TestHostileBodies(t *testing.T) {
 	}
 }
 
-// raw answers each connection with f.
-func raw(t *testing.T, f func(net.Conn)) string {
+// raw answers each connection with f. When the test ends, ctx does too and every
+// connection is closed, so that no f can outlast it for long.
+func raw(t *testing.T, f func(ctx context.Context, c net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,6 +158,7 @@ func raw(t *testing.T, f func(net.Conn)) string {
 	}
 	var wg sync.WaitGroup
 	t.Cleanup(func() { l.Close(); wg.Wait() })
+	ctx := t.Context() // ends before the clean-up begins
 	wg.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -164,8 +166,9 @@ func raw(t *testing.T, f func(net.Conn)) string {
 				return
 			}
 			wg.Go(func() {
+				defer context.AfterFunc(ctx, func() { c.Close() })()
 				defer c.Close()
-				f(c)
+				f(ctx, c)
 			})
 		}
 	})
@@ -173,40 +176,50 @@ func raw(t *testing.T, f func(net.Conn)) string {
 }
 
 // drip writes one byte at a time until the other side hangs up.
-func drip(c net.Conn, every time.Duration, s string) {
+func drip(ctx context.Context, c net.Conn, every time.Duration, s string) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for i := 0; ; i++ {
 		if _, err := c.Write([]byte{s[i%len(s)]}); err != nil {
 			return
 		}
-		time.Sleep(every)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 func TestSlowServersEnd(t *testing.T) {
 	short := crawl.Timeouts{Header: 150 * time.Millisecond, Idle: 150 * time.Millisecond, Total: 600 * time.Millisecond}
-	for name, answer := range map[string]func(net.Conn){
-		"silence":      func(c net.Conn) { io.Copy(io.Discard, c) }, // until the other side hangs up
-		"slow headers": func(c net.Conn) { drip(c, 20*time.Millisecond, "HTTP/1.1 200 OK\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxx") },
-		"stuck body": func(c net.Conn) {
-			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nx")
-			drip(c, 2*time.Second, "x")
+	for name, answer := range map[string]func(context.Context, net.Conn){
+		"silence": func(_ context.Context, c net.Conn) { io.Copy(io.Discard, c) }, // until the other side hangs up
+		"slow headers": func(ctx context.Context, c net.Conn) {
+			drip(ctx, c, 20*time.Millisecond, "HTTP/1.1 200 OK\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxx")
 		},
-		"slow body": func(c net.Conn) {
+		"stuck body": func(ctx context.Context, c net.Conn) {
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nx")
+			<-ctx.Done()
+		},
+		"slow body": func(ctx context.Context, c net.Conn) {
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nx")
-			drip(c, 20*time.Millisecond, "x")
+			drip(ctx, c, 20*time.Millisecond, "x")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := raw(t, func(c net.Conn) {
-				go func() { time.Sleep(3 * time.Second); c.Close() }()
-				answer(c)
-			})
+			url := raw(t, answer)
 			f := fetcher(t, crawl.Config{Allow: loopback, Timeouts: short})
 			begin := time.Now()
 			_, err := f.Fetch(t.Context(), url)
 			if err == nil || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%v, want a one-line error", err)
+				t.Fatalf("%v, want a one-line error", err)
+			}
+			for _, why := range []string{"nothing came", "not complete"} {
+				if strings.Count(err.Error(), why) > 1 {
+					t.Errorf("says it more than once: %v", err)
+				}
 			}
 			if took := time.Since(begin); took > 2*time.Second {
 				t.Errorf("took %v", took)
@@ -263,7 +276,7 @@ func TestBadAddresses(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	url := raw(t, func(c net.Conn) { time.Sleep(time.Second) })
+	url := raw(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := fetcher(t, crawl.Config{Allow: loopback}).Fetch(ctx, url); !errors.Is(err, context.DeadlineExceeded) {

@@ -1,0 +1,122 @@
+package beacon_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"birdring/beacon"
+	"birdring/canary"
+)
+
+// recorder keeps hits, or fails when told to.
+type recorder struct {
+	mu   sync.Mutex
+	hits []beacon.Hit
+	fail bool
+}
+
+func (r *recorder) record(_ context.Context, h beacon.Hit) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail {
+		return errors.New("disk full")
+	}
+	r.hits = append(r.hits, h)
+	return nil
+}
+
+// take returns the hits so far and forgets them.
+func (r *recorder) take() []beacon.Hit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hits := r.hits
+	r.hits = nil
+	return hits
+}
+
+func (r *recorder) failing(yes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = yes
+}
+
+func keyring(t testing.TB) *canary.Keyring {
+	t.Helper()
+	k, err := canary.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// forged is a token of other keys: well formed, and none of ours.
+func forged(t testing.TB) string {
+	return keyring(t).Seal(canary.Token{Kind: canary.KindLink, Object: 1, Viewer: canary.FirstViewer})
+}
+
+// sum checks that every query or request received ended in exactly one outcome.
+func sum(t *testing.T, c *beacon.Counters) {
+	t.Helper()
+	var total uint64
+	for name, n := range c.Snapshot() {
+		if name != "received" && name != "unsent" {
+			total += n
+		}
+	}
+	if total != c.Received() {
+		t.Errorf("%d received, outcomes %v", c.Received(), c.Snapshot())
+	}
+}
+
+func TestTokensAreFoundInAnyText(t *testing.T) {
+	k := keyring(t)
+	a := k.Seal(canary.Token{Kind: canary.KindLink, Object: 7, Viewer: 70000})
+	b := k.Seal(canary.Token{Kind: canary.KindPicture, Object: 9, Viewer: 70001})
+	page := "<a href='http://x/l/" + a + "?utm=1'>" + forged(t) + " x" + a + " " + strings.ToUpper(b) + ".jpg"
+	var got []uint32
+	beacon.Tokens(k, []byte(page), func(tok canary.Token, start, end int) {
+		if !strings.EqualFold(page[start:end], a) && !strings.EqualFold(page[start:end], b) {
+			t.Errorf("range %q", page[start:end])
+		}
+		got = append(got, tok.Object)
+	})
+	if len(got) != 2 || got[0] != 7 || got[1] != 9 {
+		t.Errorf("found objects %v, want 7 and 9", got)
+	}
+	if _, ok := beacon.TokenIn(k, "nothing here"); ok {
+		t.Error("a token where none is")
+	}
+}
+
+func TestHitComesBackFromBytes(t *testing.T) {
+	h := beacon.Hit{ID: "x", Kind: beacon.KindDNS, Token: canary.Token{Kind: canary.KindLink, Object: 3, Viewer: 70000}, Name: "A\x00b", Bytes: 5}
+	data, err := h.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back beacon.Hit
+	if err := back.UnmarshalBinary(data); err != nil || back != h {
+		t.Errorf("%+v came back as %+v: %v", h, back, err)
+	}
+	for _, bad := range [][]byte{nil, {9}, {1}, {1, '{'}} {
+		if err := new(beacon.Hit).UnmarshalBinary(bad); err == nil {
+			t.Errorf("%v was read", bad)
+		}
+	}
+}
+
+func FuzzHit(f *testing.F) {
+	f.Add([]byte("\x01{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var h beacon.Hit
+		if h.UnmarshalBinary(data) != nil {
+			return
+		}
+		if _, err := h.MarshalBinary(); err != nil {
+			t.Error(err)
+		}
+	})
+}
