@@ -230,7 +230,7 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 func (d *DNS) answer(q *dns.Msg, peer string) (*dns.Msg, Outcome) {
 	a := new(dns.Msg).SetReply(q)
 	opt, err := ednsOf(q)
-	if err != nil {
+	if err != nil || len(q.Question) != 1 { // a header may announce a question that never comes
 		a.Rcode = dns.RcodeFormatError
 		return a, Malformed
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"birdring/beacon"
 	"birdring/canary"
@@ -57,17 +58,37 @@ func forged(t testing.TB) string {
 	return keyring(t).Seal(canary.Token{Kind: canary.KindLink, Object: 1, Viewer: canary.FirstViewer})
 }
 
-// sum checks that every query or request received ended in exactly one outcome.
-func sum(t *testing.T, c *beacon.Counters) {
+// patience bounds every wait in these tests.
+const patience = 10 * time.Second
+
+// eventually waits until done; what says what it waits for. A client may see its
+// answer before the server has counted it.
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	var total uint64
-	for name, n := range c.Snapshot() {
-		if name != "received" && name != "unsent" {
-			total += n
+	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
-	if total != c.Received() {
-		t.Errorf("%d received, outcomes %v", c.Received(), c.Snapshot())
+}
+
+// sum checks that every query or request received ended in exactly one outcome;
+// one that was answered just now may be counted a moment later.
+func sum(t *testing.T, c *beacon.Counters) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		var total uint64
+		for name, n := range c.Snapshot() {
+			if name != "received" && name != "unsent" {
+				total += n
+			}
+		}
+		if total == c.Received() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d received, outcomes %v", c.Received(), c.Snapshot())
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ type zone struct {
 	labels int
 	soa    *dns.SOA
 	ns     []string
-	glue   map[string][]netip.Addr // addresses of name servers in this zone
+	glue   map[string][]netip.Addr // addresses of name servers in this zone; none for names above them
 	addrs  []netip.Addr            // that canary names answer with
 	ttl    uint32                  // of canary names
 }
@@ -55,6 +55,11 @@ func newZones(c DNSConfig, listening netip.Addr) ([]*zone, error) {
 		}
 		zones = append(zones, z)
 	}
+	for _, z := range zones {
+		for _, below := range zones {
+			z.nameAbove(below.name)
+		}
+	}
 	return zones, nil
 }
 
@@ -77,6 +82,7 @@ func newZone(c DNSConfig, name string, serial uint32) (*zone, error) {
 		if !dns.IsSubDomain(z.name, ns) {
 			continue
 		}
+		z.nameAbove(ns)
 		z.glue[ns] = nil // the name exists even without an address
 		for _, family := range [][]netip.Addr{only(c.NSAddrs, netip.Addr.Is4), only(c.NSAddrs, netip.Addr.Is6)} {
 			if len(family) > 0 {
@@ -90,6 +96,20 @@ func newZone(c DNSConfig, name string, serial uint32) (*zone, error) {
 		Serial: serial, Refresh: refresh, Retry: retry, Expire: expire, Minttl: negativeTTL,
 	}
 	return z, nil
+}
+
+// nameAbove makes the names between the zone and a name below it exist: whoever
+// is told that they do not will not ask for what is below (RFC 8020).
+func (z *zone) nameAbove(name string) {
+	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
+		above := name[off:]
+		if above == z.name || !dns.IsSubDomain(z.name, above) {
+			return
+		}
+		if _, ok := z.glue[above]; !ok {
+			z.glue[above] = nil
+		}
+	}
 }
 
 func only(addrs []netip.Addr, keep func(netip.Addr) bool) (kept []netip.Addr) {
@@ -114,8 +134,8 @@ func zoneOf(zones []*zone, name string) (best *zone) {
 // own answers for names that are ours by configuration and reports whether this
 // is one. Owner names keep the spelling of the question.
 func (z *zone) own(a *dns.Msg, q dns.Question, name string) bool {
-	addrs, isNS := z.glue[name]
-	if name != z.name && !isNS {
+	addrs, exists := z.glue[name]
+	if name != z.name && !exists {
 		return false
 	}
 	header := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: apexTTL}
@@ -123,9 +143,6 @@ func (z *zone) own(a *dns.Msg, q dns.Question, name string) bool {
 	case q.Qtype == dns.TypeANY:
 		a.Answer = append(a.Answer, minimalANY(header))
 	case q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA:
-		if name == z.name {
-			addrs = nil // the apex has no address: nothing of ours is named so
-		}
 		a.Answer = append(a.Answer, addresses(header, addrs)...)
 	case name == z.name && q.Qtype == dns.TypeSOA:
 		soa := *z.soa
