@@ -116,14 +116,14 @@ func newHit(kind string, t canary.Token) (Hit, error) {
 	return Hit{ID: id.String(), At: time.Now().UTC(), Kind: kind, Token: t}, nil
 }
 
-// cut shortens s to n bytes and makes it valid UTF-8: what a requester wrote may
-// be anything.
+// cut shortens s to n bytes and makes it valid UTF-8 without zero bytes, which not
+// every database stores: what a requester wrote may be anything.
 func cut(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]
 	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\uFFFD")
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 		if len(s) > n {
 			s = strings.ToValidUTF8(s[:n], "")
 		}

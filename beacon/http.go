@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -179,7 +180,10 @@ func (b *httpBeacon) record(r *http.Request, h Hit, status, length int) error {
 // picture answers with the viewer's rendition. It reports whether there was one.
 func (b *httpBeacon) picture(w *recordingWriter, r *http.Request, hit *Hit) bool {
 	buf := b.buffers.Get().(*[]byte)
-	defer b.buffers.Put(buf)
+	if !strings.Contains(r.Header.Get("Range"), ",") {
+		// Several ranges are read by a goroutine of ServeContent that may outlast it.
+		defer b.buffers.Put(buf)
+	}
 	data, err := b.Rendition((*buf)[:0], hit.Token.Object, hit.Token.Viewer)
 	if errors.Is(err, ErrNoPicture) {
 		http.NotFound(w, r)
