@@ -195,8 +195,12 @@ func TestDNSIsSilentWhenNothingCanBeRecorded(t *testing.T) {
 func TestDNSRefusesBadConfigurations(t *testing.T) {
 	s := startDNS(t)
 	for _, c := range []beacon.DNSConfig{
-		{Addr: s.Addr(), Zone: zone}, {Addr: "127.0.0.1:0", Zone: ""}, {Addr: "127.0.0.1:0", Zone: "a..b"},
-		{Addr: "127.0.0.1:0", Zone: zone, TTL: 3600}, {Addr: "nonsense", Zone: zone}, {Addr: "127.0.0.1:0", Zone: zone, NS: []string{""}},
+		{Addr: s.Addr(), Zone: zone},
+		{Addr: "127.0.0.1:0", Zone: ""},
+		{Addr: "127.0.0.1:0", Zone: "a..b"},
+		{Addr: "127.0.0.1:0", Zone: zone, TTL: 3600},
+		{Addr: "nonsense", Zone: zone},
+		{Addr: "127.0.0.1:0", Zone: zone, NS: []string{""}},
 	} {
 		d, err := beacon.ServeDNS(t.Context(), c)
 		if err == nil {

@@ -195,6 +195,44 @@ func TestHTTPNeverMixesCopiesAtOnce(t *testing.T) {
 	}
 }
 
+// gone is a requester that hangs up after the first part of the body.
+type gone struct {
+	discard
+	parts int
+}
+
+func (g *gone) Write(p []byte) (int, error) {
+	if g.parts++; g.parts > 1 {
+		return 0, net.ErrClosed
+	}
+	return len(p), nil
+}
+
+// Several ranges are read beside the handler, which may end first: the next
+// request must not write into what is still being read. Fails only with -race.
+func TestHTTPKeepsWhatIsStillRead(t *testing.T) {
+	keys, data := keyring(t), make([]byte, pictureSize)
+	var stats beacon.Stats
+	h := beacon.NewHTTP(beacon.HTTPConfig{
+		Keyring: keys, Stats: &stats,
+		Record: func(context.Context, beacon.Hit) error { return nil },
+		Rendition: func(dst []byte, _ uint32, _ canary.Viewer) ([]byte, error) {
+			return append(dst, data...), nil // at once: a slow one would hide the race
+		},
+	})
+	whole := httptest.NewRequest("GET", beacon.PicturePath+keys.Seal(canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: 70000})+".jpg", nil)
+	several := whole.Clone(t.Context())
+	several.Header.Set("Range", "bytes=0-49999,50001-99999")
+	const rounds = 200
+	for range rounds {
+		h.ServeHTTP(&gone{discard: discard{http.Header{}}}, several)
+		h.ServeHTTP(discard{http.Header{}}, whole)
+	}
+	if n := stats.HTTP.Unsent(); n != rounds {
+		t.Errorf("%d answers counted as unsent, want %d", n, rounds)
+	}
+}
+
 // What follows the token is kept short, and fit for any database.
 func TestHTTPPathsAreCut(t *testing.T) {
 	s := startHTTP(t)

@@ -157,6 +157,7 @@ func rubbish(good []byte) []packet {
 		{"half a header", good[:7], beacon.Malformed, false},
 		{"a header that announces a question", good[:12], beacon.Malformed, true}, // was the end of the whole process
 		{"cut name", good[:30], beacon.Malformed, true},
+		{"cut name and odd flags", change(3, 0xa0)[:30], beacon.Malformed, true},
 		{"name that points at itself", change(12, 0xc0, 12), beacon.Malformed, true},
 		{"label of 65 bytes", change(12, 65), beacon.Malformed, true},
 		{"no question", change(4, 0, 0), beacon.Malformed, true},
