@@ -136,7 +136,7 @@ func changes(other string) []change {
 				mark.Affine{A: 720 / float64(n), E: 720 / float64(n), C: float64((n-w)/2) * 720 / float64(n), F: float64((n-h)/2) * 720 / float64(n)}
 		}, "jpg"},
 		{"caption", func(w, h int) ([]string, mark.Affine) {
-			return append(split("-gravity north -background white -splice 0x%d -pointsize 40 -fill black -annotate +0+20", h/6), "when you see it twice", "-quality", "80"),
+			return append(split("-gravity north -background white -splice 0x%d -font DejaVu-Sans -pointsize 40 -fill black -annotate +0+20", h/6), "when you see it twice", "-quality", "80"),
 				mark.Affine{A: 1, E: 1, F: float64(h / 6)}
 		}, "jpg"},
 		{"overlay_bar", func(w, h int) ([]string, mark.Affine) {
@@ -153,7 +153,7 @@ func changes(other string) []change {
 		}, "jpg"},
 		{"screenshot", func(w, h int) ([]string, mark.Affine) {
 			w2, h2 := fit(w, h, 600)
-			return append(split("-resize %dx%d! -write mpr:ours +delete -size 1280x900 xc:#f4f4f8 mpr:ours -geometry +340+120 -composite -fill #223 -pointsize 28 -annotate +340+80", w2, h2), "profile of somebody", "-annotate", "+340+800", "12 likes, 3 comments and so on"),
+			return append(split("-resize %dx%d! -write mpr:ours +delete -size 1280x900 xc:#f4f4f8 mpr:ours -geometry +340+120 -composite -fill #223 -font DejaVu-Sans -pointsize 28 -annotate +340+80", w2, h2), "profile of somebody", "-annotate", "+340+800", "12 likes, 3 comments and so on"),
 				mark.Affine{A: float64(w2) / float64(w), E: float64(h2) / float64(h), C: 340, F: 120}
 		}, "png"},
 		{"webp75", plainChange("75"), "webp"},

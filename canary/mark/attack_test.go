@@ -85,7 +85,7 @@ var attacks = []attack{
 	{name: "crop50", commands: []string{"M IN -crop CROP.7071 +repage -quality 85 OUT"}, moved: middle(.7071)},
 	{name: "crop50+320+q60", commands: []string{"M IN -crop CROP.7071 +repage -resize 320x320 -quality 60 OUT"}, moved: middle(.7071)},
 	{name: "q50+50%+webp60", commands: []string{"M IN -quality 50 OUT.a.jpg", "M OUT.a.jpg -resize 50% OUT.b.png", "cwebp -quiet -q 60 OUT.b.png -o OUT.webp", "dwebp -quiet OUT.webp -o OUT"}, ext: "png"},
-	{name: "caption", commands: []string{"M IN -gravity south -fill white -undercolor #000c -pointsize 60 -annotate +0+20 anonyig.example -quality 80 OUT"}},
+	{name: "caption", commands: []string{"M IN -gravity south -fill white -undercolor #000c -font DejaVu-Sans -pointsize 60 -annotate +0+20 anonyig.example -quality 80 OUT"}},
 	{name: "off0.1px", commands: []string{"M IN -quality 75 OUT"}, moved: func(w, h, _, _ float64) mark.Affine {
 		return mark.Affine{A: 1 + .1/w, B: -.1 / h, C: -.1, D: .1 / w, E: 1 - .1/h, F: .1}
 	}},

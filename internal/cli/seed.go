@@ -138,7 +138,7 @@ func (a *app) seedPhotos(f seedFlags) ([]registry.Photo, error) {
 	return photos, nil
 }
 
-// paintedPhotos are painted when they are opened; some more than needed, should one be refused.
+// paintedPhotos are painted when they are opened.
 func (a *app) paintedPhotos(f seedFlags) []registry.Photo {
 	seed := f.paintSeed
 	if seed == 0 {
@@ -146,7 +146,7 @@ func (a *app) paintedPhotos(f seedFlags) []registry.Photo {
 	}
 	need := (f.decoys + f.personal + f.dark) * f.perDecoy
 	a.note("painting %d pictures, seed %d: whoever has read Birdring's source knows painted pictures and bundled personas; for real use give --photos", need, seed)
-	return demo.Painted(seed, need+need/4+2)
+	return demo.Supply(seed, need)
 }
 
 func (a *app) printPlanted(p registry.Planted) {

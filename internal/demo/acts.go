@@ -22,7 +22,12 @@ import (
 	"birdring/registry"
 )
 
-// Painted returns n photos painted from a seed, as a source for Plant.
+// Supply paints for a planting of so many pictures: photos painted from a seed
+// when they are opened, more than are needed, since now and then a painted one
+// is too plain to carry a ring (one in seven at the worst seeds seen).
+func Supply(seed uint64, pictures int) []registry.Photo { return Painted(seed, 2*pictures+16) }
+
+// Painted returns n photos painted from a seed when they are opened.
 func Painted(seed uint64, n int) []registry.Photo {
 	sizes := [][2]int{{864, 648}, {648, 864}, {768, 768}, {900, 600}}
 	out := make([]registry.Photo, n)
@@ -68,30 +73,37 @@ func (s *stage) plant(ctx context.Context) error {
 	if s.reg, err = registry.Open(ctx, s.Dir, registry.Options{}); err != nil {
 		return err
 	}
-	// More photos than needed: now and then a painted one is too plain.
-	photos := Painted(s.Seed, 4096)
 	// The stories begin to run when they are planted: the shared decoys come last.
-	requests := crew(s.Sites)
-	slices.Reverse(requests)
-	used := 0
-	for _, q := range requests {
+	for i, q := range slices.Backward(crew(s.Sites)) {
 		n := (q.Decoys + q.Personal + q.Dark) * q.PerDecoy
-		q.Photos = photos[used : used+n+8]
-		used += n + 8
+		if n == 0 {
+			continue
+		}
+		q.Photos = Supply(s.Seed+uint64(i)<<32, n)
 		q.Progress = func(i, total int, _ string) {
 			if i%10 == 0 || i == total {
 				fmt.Fprintf(s.Log, "  %d of %d pictures prepared\n", i, total)
 			}
 		}
-		if n == 0 {
-			continue
-		}
-		if _, err := s.reg.Plant(ctx, q); err != nil {
+		planted, err := s.reg.Plant(ctx, q)
+		if err != nil {
 			return err
 		}
+		if q.Decoys > 0 {
+			s.shared = avatars(planted, q.Photos)
+		}
 	}
-	s.shared = photos[used-sharedDecoys*3-8:][:sharedDecoys]
 	return nil
+}
+
+// avatars are the photos from which the decoys' first pictures were made.
+func avatars(planted []registry.Planted, photos []registry.Photo) []registry.Photo {
+	var out []registry.Photo
+	for _, p := range planted {
+		i := slices.IndexFunc(photos, func(f registry.Photo) bool { return f.Name == p.Photos[0].File })
+		out = append(out, photos[i])
+	}
+	return out
 }
 
 // open starts the platform and, beside it, a library of stock pictures: the

@@ -101,7 +101,7 @@ type stage struct {
 	platform *platform.Platform
 	base     string // of the platform
 	servers  []*http.Server
-	shared   []registry.Photo // the first photos of shared decoys, as they were before planting
+	shared   []registry.Photo // the avatars of shared decoys, as they were before planting
 	sites    []*siteProcess
 	good     bool
 }
