@@ -84,14 +84,18 @@ func TestPlantRefusesByName(t *testing.T) {
 	again := recompressed(t, first, false)
 	mirrored := recompressed(t, first, true)
 	again.Name, mirrored.Name = "again.jpg", "mirrored.jpg"
-	plain := image.NewGray(image.Rect(0, 0, 600, 600))
-	var flat, tiny bytes.Buffer
-	if err := errors.Join(png.Encode(&flat, plain), png.Encode(&tiny, image.NewGray(image.Rect(0, 0, 40, 40)))); err != nil {
+	// A grey wall takes a ring easily, but a copy of it is like any other grey wall.
+	var flat, grey, tiny bytes.Buffer
+	wall := image.NewGray(image.Rect(0, 0, 640, 640))
+	for i := range wall.Pix {
+		wall.Pix[i] = uint8(110 + i/640/20)
+	}
+	if err := errors.Join(png.Encode(&flat, image.NewGray(image.Rect(0, 0, 600, 600))), png.Encode(&grey, wall), png.Encode(&tiny, image.NewGray(image.Rect(0, 0, 40, 40)))); err != nil {
 		t.Fatal(err)
 	}
 	gone := registry.Photo{Name: "gone.jpg", Open: func() (io.ReadCloser, error) { return os.Open("/nowhere/gone.jpg") }}
 	all, err := r.Plant(t.Context(), registry.PlantRequest{Decoys: 1, PerDecoy: 2, Photos: []registry.Photo{
-		photoBytes("notes.txt", []byte("no picture")), photoBytes("empty.jpg", nil), photoBytes("flat.png", flat.Bytes()),
+		photoBytes("notes.txt", []byte("no picture")), photoBytes("empty.jpg", nil), photoBytes("flat.png", flat.Bytes()), photoBytes("wall.png", grey.Bytes()),
 		photoBytes("tiny.png", tiny.Bytes()), gone, first, first, again, mirrored, small(t, 2),
 	}})
 	if err != nil {
@@ -104,7 +108,7 @@ func TestPlantRefusesByName(t *testing.T) {
 			t.Errorf("reason %q", f.Reason)
 		}
 	}
-	want := []string{"notes.txt", "empty.jpg", "flat.png", "tiny.png", "gone.jpg", first.Name, "again.jpg", "mirrored.jpg"}
+	want := []string{"notes.txt", "empty.jpg", "flat.png", "wall.png", "tiny.png", "gone.jpg", first.Name, "again.jpg", "mirrored.jpg"}
 	if !slices.Equal(names, want) {
 		t.Errorf("refused %+v, want %v", all[0].Refused, want)
 	}

@@ -201,6 +201,11 @@ func (p *planting) prepare(ctx context.Context, s *sprout) error {
 		s.refused = "already planted: it shows the same as " + m[0].ID
 		return nil
 	}
+	s.look = find.NewPrint(luma)
+	if !find.Telling(luma, s.look) {
+		s.refused = "too plain to be told from other pictures: a cropped copy of it would not be found again"
+		return nil
+	}
 	epoch := p.r.keys.Epoch()
 	pic, _, err := canary.Prepare(small, canary.PrepareOptions{
 		ID: s.id, Num: s.num, Code: p.q.Code, Epoch: epoch, Key: p.r.keys.PictureKey(epoch, s.id),
@@ -209,7 +214,6 @@ func (p *planting) prepare(ctx context.Context, s *sprout) error {
 		s.refused = err.Error()
 		return nil
 	}
-	s.look = find.NewPrint(luma)
 	if s.print, err = s.look.MarshalBinary(); err != nil {
 		return err
 	}
