@@ -176,13 +176,17 @@ func TestLockServe(t *testing.T) {
 
 func TestPublicURLIsKept(t *testing.T) {
 	_, dir := fresh(t)
-	if u := open(t, dir, registry.Options{PublicURL: "https://x.example/"}).PublicURL(); u != "https://x.example" {
-		t.Error(u)
+	r := open(t, dir, registry.Options{})
+	if err := r.SetPublicURL(t.Context(), "https://x.example/"); err != nil || r.PublicURL() != "https://x.example" {
+		t.Error(r.PublicURL(), err)
 	}
 	if u := open(t, dir, registry.Options{ReadOnly: true}).PublicURL(); u != "https://x.example" {
 		t.Error(u)
 	}
-	ro := open(t, dir, registry.Options{ReadOnly: true, PublicURL: "http://other"})
+	ro := open(t, dir, registry.Options{ReadOnly: true})
+	if err := ro.SetPublicURL(t.Context(), "http://other"); err == nil {
+		t.Error("a registry open for reading moved its links")
+	}
 	if _, err := ro.Number(t.Context(), "a", ""); err == nil {
 		t.Error("a registry open for reading numbered an account")
 	}

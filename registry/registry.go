@@ -49,9 +49,8 @@ const (
 
 // Options of Open.
 type Options struct {
-	ReadOnly  bool         // refuse every write
-	PublicURL string       // how viewers reach links and pictures; kept for later when set, "" is the kept one
-	Log       *slog.Logger // nil: nothing is logged
+	ReadOnly bool         // refuse every write
+	Log      *slog.Logger // nil: nothing is logged
 	// ForeignKeys are used instead of the folder's own. Everything is then read
 	// against rings that were never served: the control run that must name nobody.
 	ForeignKeys *canary.Keyring
@@ -106,7 +105,8 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if o.ForeignKeys != nil {
 		r.keys = o.ForeignKeys
 	}
-	return r, r.settle(ctx, o.PublicURL)
+	r.publicURL, err = r.meta(ctx, "public_url")
+	return r, err
 }
 
 func readKeys(dir string) (*canary.Keyring, error) {
@@ -127,22 +127,6 @@ func readKeys(dir string) (*canary.Keyring, error) {
 	return keys, nil
 }
 
-// settle finds out where links point, and keeps a new place for other processes.
-func (r *Registry) settle(ctx context.Context, publicURL string) (err error) {
-	kept, err := r.meta(ctx, "public_url")
-	if err != nil {
-		return err
-	}
-	r.publicURL = strings.TrimRight(publicURL, "/")
-	switch {
-	case r.publicURL == "":
-		r.publicURL = kept
-	case r.publicURL != kept && !r.readOnly:
-		return r.setMeta(ctx, "public_url", r.publicURL)
-	}
-	return nil
-}
-
 // Close finishes writes under way and closes the registry.
 func (r *Registry) Close() error { return r.db.Close() }
 
@@ -154,6 +138,20 @@ func (r *Registry) Dir() string { return r.dir }
 
 // PublicURL is where links and pictures of this registry are reached, without a slash at the end.
 func (r *Registry) PublicURL() string { return r.publicURL }
+
+// SetPublicURL says where links and pictures are reached from now on, here and
+// in processes that open the registry later. Only the server that holds the
+// folder (LockServe) calls it, before it serves.
+func (r *Registry) SetPublicURL(ctx context.Context, url string) error {
+	url = strings.TrimRight(url, "/")
+	if url != r.publicURL {
+		if err := r.setMeta(ctx, "public_url", url); err != nil {
+			return err
+		}
+		r.publicURL = url
+	}
+	return nil
+}
 
 // now is the time with the precision that is stored.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

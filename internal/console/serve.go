@@ -61,7 +61,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		o.PublicURL = "http://" + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	reg, err := registry.Open(ctx, o.Dir, registry.Options{PublicURL: o.PublicURL, Log: o.Log})
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,9 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer held.Close()
+	if err := reg.SetPublicURL(ctx, o.PublicURL); err != nil {
+		return err
+	}
 	keys, token, err := OpenKeys(o.Dir)
 	if err != nil {
 		return err

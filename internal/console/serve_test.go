@@ -445,6 +445,15 @@ func TestOneServerAFolderAndOneAPort(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another birdring serve") {
 		t.Errorf("second server: %v", err)
 	}
+	// A server that is refused must not move the links of the one that serves.
+	after, err := registry.Open(t.Context(), s.dir, registry.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if after.PublicURL() != s.url {
+		t.Errorf("links lead to %s, the server is %s", after.PublicURL(), s.url)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
