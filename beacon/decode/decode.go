@@ -1,6 +1,6 @@
 // Package decode turns hostile bytes into pixels: JPEG (baseline, progressive,
-// grey, CMYK), PNG, GIF, WebP, BMP and TIFF, told apart by content and not by
-// name.
+// grey, CMYK), PNG, GIF, WebP, AVIF, HEIC, BMP and TIFF, told apart by content
+// and not by name.
 //
 // Bytes and pixels are bounded before anything is decoded. Orientation as EXIF
 // states it is applied, all other metadata is dropped. Of an animation the
@@ -33,7 +33,7 @@ import (
 // What Decode's errors wrap.
 var (
 	ErrEmpty     = errors.New("file is empty")
-	ErrFormat    = errors.New("no JPEG, PNG, GIF, WebP, BMP or TIFF picture")
+	ErrFormat    = errors.New("no JPEG, PNG, GIF, WebP, AVIF, HEIC, BMP or TIFF picture")
 	ErrTooLarge  = errors.New("picture is too large")
 	ErrTruncated = errors.New("picture is cut off: fetch it again")
 	ErrDamaged   = errors.New("picture cannot be decoded")
@@ -50,7 +50,7 @@ func Default() Limits { return Limits{MaxBytes: 20 << 20, MaxPixels: 40_000_000}
 
 // Image is a decoded picture.
 type Image struct {
-	Format string      // "jpeg", "png", "gif", "webp", "bmp" or "tiff"
+	Format string      // "jpeg", "png", "gif", "webp", "avif", "heic", "bmp" or "tiff"
 	Img    image.Image // upright, opaque, bounds starting at 0,0
 	Luma   mark.Plane  // BT.601 as JPEG's Y: of a JPEG the Y samples themselves
 	// Quant is the luma quantiser of a JPEG in natural order; nil for other
@@ -60,20 +60,23 @@ type Image struct {
 	Frames int // of an animation, at least 1
 }
 
-// format is one kind of file.
+// format is one kind of file, decoded from a reader or in a sandbox.
 type format struct {
 	name   string
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
+	boxed  func(ctx context.Context, data []byte, w, h int) (image.Image, error)
 }
 
 var formats = map[string]format{
-	"jpeg": {"jpeg", jpeg.DecodeConfig, jpeg.Decode},
-	"png":  {"png", png.DecodeConfig, png.Decode},
-	"gif":  {"gif", gif.DecodeConfig, gif.Decode},
-	"webp": {"webp", webp.DecodeConfig, webp.Decode},
-	"bmp":  {"bmp", bmp.DecodeConfig, bmp.Decode},
-	"tiff": {"tiff", tiff.DecodeConfig, tiff.Decode},
+	"jpeg": {name: "jpeg", config: jpeg.DecodeConfig, decode: jpeg.Decode},
+	"png":  {name: "png", config: png.DecodeConfig, decode: png.Decode},
+	"gif":  {name: "gif", config: gif.DecodeConfig, decode: gif.Decode},
+	"webp": {name: "webp", config: webp.DecodeConfig, decode: webp.Decode},
+	"bmp":  {name: "bmp", config: bmp.DecodeConfig, decode: bmp.Decode},
+	"tiff": {name: "tiff", config: tiff.DecodeConfig, decode: tiff.Decode},
+	"avif": {name: "avif", boxed: decodeAVIF},
+	"heic": {name: "heic", boxed: decodeHEIC},
 }
 
 // sniff tells the format by the first bytes, "" if it is none.
@@ -95,7 +98,7 @@ func sniff(data []byte) string {
 	case has(0, "II*\x00"), has(0, "MM\x00*"):
 		return "tiff"
 	}
-	return ""
+	return brands(data)
 }
 
 // Decode decodes a picture. It gives up when ctx ends.
@@ -139,19 +142,12 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	case "tiff":
 		orientation = tiffOrientation(data)
 	}
-	if err := checkSize(f, data, lim); err != nil {
-		return nil, err
-	}
-	in := reader{ctx: ctx, data: data}
-	img, err := f.decode(&in)
+	img, err := pixels(ctx, f, data, lim, out)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if in.ended { // decoders have many words for this one
-			return nil, fmt.Errorf("%s %w", f.name, ErrTruncated)
-		}
-		return nil, explain(f.name, err)
+		return nil, err
 	}
 	if b := img.Bounds(); b.Dx() < 1 || b.Dy() < 1 {
 		return nil, fmt.Errorf("%w: it has no pixels", ErrDamaged)
@@ -176,6 +172,48 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	return out, nil
 }
 
+// pixels checks the size that a file states and decodes it.
+func pixels(ctx context.Context, f format, data []byte, lim Limits, out *Image) (image.Image, error) {
+	if f.boxed != nil {
+		said, err := readHEIF(data)
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(said.w, said.h, min(lim.MaxPixels, wasmPixels)); err != nil {
+			return nil, err
+		}
+		out.Frames = said.frames
+		img, err := f.boxed(ctx, data, said.w, said.h)
+		if err != nil && !errors.Is(err, ErrTooLarge) {
+			err = explain(f.name, err)
+		}
+		return img, err
+	}
+	if err := checkSize(f, data, lim); err != nil {
+		return nil, err
+	}
+	in := reader{ctx: ctx, data: data}
+	img, err := f.decode(&in)
+	if err != nil && in.ended { // decoders have many words for this one
+		return nil, fmt.Errorf("%s %w", f.name, ErrTruncated)
+	}
+	if err != nil {
+		return nil, explain(f.name, err)
+	}
+	return img, nil
+}
+
+// fits holds a size against the number of pixels allowed.
+func fits(w, h, allowed int) error {
+	if w < 1 || h < 1 {
+		return fmt.Errorf("%w: it has no pixels", ErrDamaged)
+	}
+	if w > allowed || h > allowed/w {
+		return fmt.Errorf("%w: %d x %d pixels, at most %d are read", ErrTooLarge, w, h, allowed)
+	}
+	return nil
+}
+
 // hasLuma says that a JPEG's first component is luma: not one of RGB or CMYK.
 func hasLuma(img image.Image) bool {
 	switch img.(type) {
@@ -191,17 +229,11 @@ func checkSize(f format, data []byte, lim Limits) error {
 	if err != nil {
 		return explain(f.name, err)
 	}
-	if c.Width < 1 || c.Height < 1 {
-		return fmt.Errorf("%w: it has no pixels", ErrDamaged)
-	}
 	allowed := lim.MaxPixels
 	if wide(c.ColorModel) || f.name == "jpeg" && jpegProgressive(data) {
 		allowed /= 2
 	}
-	if c.Width > allowed || c.Height > allowed/c.Width {
-		return fmt.Errorf("%w: %d x %d pixels, at most %d are read", ErrTooLarge, c.Width, c.Height, allowed)
-	}
-	return nil
+	return fits(c.Width, c.Height, allowed)
 }
 
 // wide says that a pixel of the model takes 8 bytes.
