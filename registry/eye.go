@@ -58,6 +58,7 @@ type reference struct {
 type lookalike struct {
 	picture   *picture
 	transform mark.Affine // planted to found pixels
+	bend      *mark.Field // where it is bent besides; nil when straight
 	fit       float64     // correlation after alignment
 	soft      *mark.Soft
 }
@@ -210,7 +211,11 @@ func (r *Registry) align(ctx context.Context, p *picture, img *decode.Image, sta
 	if err != nil || !(fit >= leastFit) {
 		return lookalike{}, false, nil // not this picture
 	}
-	return lookalike{picture: p, transform: t, fit: fit}, true, nil
+	bend := find.Bend(ctx, ref.Mean, img.Luma, t)
+	if ctx.Err() != nil {
+		return lookalike{}, false, context.Cause(ctx)
+	}
+	return lookalike{picture: p, transform: t, bend: bend, fit: fit}, true, nil
 }
 
 // read fills in the soft values of what was found.
@@ -221,7 +226,7 @@ func (r *Registry) read(ctx context.Context, img *decode.Image, all []lookalike)
 		if err != nil {
 			return err
 		}
-		l.soft, err = mark.Read(ctx, ref, &mark.Suspect{Luma: img.Luma, Quant: img.Quant}, l.transform)
+		l.soft, err = mark.Read(ctx, ref, &mark.Suspect{Luma: img.Luma, Quant: img.Quant, Rounded: img.Rounded, Bend: l.bend}, l.transform)
 		if err != nil {
 			return fmt.Errorf("read picture %s: %w", l.picture.id, err)
 		}

@@ -56,8 +56,11 @@ type Image struct {
 	// Quant is the luma quantiser of a JPEG in natural order; nil for other
 	// formats, for RGB and CMYK JPEGs, and for a JPEG turned upright, whose pixel
 	// grid is no longer its own.
-	Quant  *[64]uint16
-	Frames int // of an animation, at least 1
+	Quant *[64]uint16
+	// Rounded says what a lossy WebP encoder rounded; nil for other formats and for a
+	// picture turned upright. Luma is then as rounded, before the loop filter.
+	Rounded *mark.Rounded
+	Frames  int // of an animation, at least 1
 }
 
 // format is one kind of file, decoded from a reader or in a sandbox.
@@ -154,6 +157,9 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	}
 	if f.name == "webp" {
 		img, out.Luma = fullRange(img)
+		if p, known := rounded(data, img.Bounds().Dx(), img.Bounds().Dy()); known != nil && orientation == upright {
+			out.Luma, out.Rounded = p, known
+		}
 	}
 	img = opaque(img)
 	if out.Luma.Pix == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 
+	"birdring/beacon/decode/vp8"
 	"birdring/canary/mark"
 )
 
@@ -99,6 +100,36 @@ func appendChunk(out []byte, kind string, body []byte) []byte {
 		out = append(out, 0)
 	}
 	return out
+}
+
+// rounded takes luma and bounds out of the picture of a lossy WebP file, size w x
+// h, as the encoder rounded it: before the loop filter. It returns nil when the
+// file holds anything else.
+func rounded(file []byte, w, h int) (mark.Plane, *mark.Rounded) {
+	for _, c := range chunks(file[12:]) {
+		if c.kind == "ALPH" {
+			break
+		}
+		if c.kind != "VP8 " {
+			continue
+		}
+		l, err := vp8.Read(c.body)
+		if err != nil || l.W != w || l.H != h {
+			break
+		}
+		p := mark.Plane{W: w, H: h, Pix: make([]float32, 0, w*h)}
+		for y := range h {
+			for _, v := range l.Pix[y*l.Stride : y*l.Stride+w] {
+				p.Pix = append(p.Pix, min(max((float32(v)-16)*(255.0/219), 0), 255))
+			}
+		}
+		for i := range l.Low {
+			l.Low[i] *= 255.0 / 219
+			l.High[i] *= 255.0 / 219
+		}
+		return p, &mark.Rounded{Across: l.Stride / 4, Low: l.Low, High: l.High}
+	}
+	return mark.Plane{}, nil
 }
 
 // fullRange widens the samples of a lossy WebP: VP8 keeps luma in 16..235 and

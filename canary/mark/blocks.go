@@ -2,25 +2,34 @@ package mark
 
 import "math"
 
-// The suspect is judged in 8x8 DCT blocks on its own grid: there its noise is
+// The suspect is judged in 8x8 blocks on its own grid, by DCT: there its noise is
 // nearly white, and if the suspect is a JPEG file each coefficient is known to
-// lie in one bin of its quantiser.
+// lie in one bin of its quantiser. WebP rounds 4x4 blocks: then each block holds four.
 
 // blocks are a plane's DCT coefficients, block by block, natural order.
 type blocks struct {
 	w, h int // in blocks
+	base base
 	c    [][64]float32
 }
 
-func transformed(p []float32, w, h int) blocks {
-	b := blocks{w / 8, h / 8, make([][64]float32, w/8*(h/8))}
+// base is the basis of a block's coefficients.
+type base struct{ forward, inverse func(*[64]float32) }
+
+var (
+	whole8  = base{dct, idct}
+	fours44 = base{dct4, idct4}
+)
+
+func transformed(p []float32, w, h int, by base) blocks {
+	b := blocks{w / 8, h / 8, by, make([][64]float32, w/8*(h/8))}
 	for i := range b.c {
 		at := i/b.w*8*w + i%b.w*8
 		c := &b.c[i]
 		for y := range 8 {
 			copy(c[8*y:8*y+8], p[at+y*w:at+y*w+8])
 		}
-		dct(c)
+		by.forward(c)
 	}
 	return b
 }
@@ -31,7 +40,7 @@ func (b *blocks) restored() []float32 {
 	out := make([]float32, 64*len(b.c))
 	for i := range b.c {
 		c := b.c[i]
-		idct(&c)
+		b.base.inverse(&c)
 		at := i/b.w*8*w + i%b.w*8
 		for y := range 8 {
 			copy(out[at+y*w:at+y*w+8], c[8*y:8*y+8])
@@ -95,6 +104,67 @@ func idct(p *[64]float32) {
 	}
 	for y := range 8 {
 		back8(p, 8*y, 1)
+	}
+}
+
+// cos4 is the orthonormal DCT of four samples.
+var cos4 = func() (c [4][4]float32) {
+	for u := range 4 {
+		f := math.Sqrt2 / 2
+		if u == 0 {
+			f = 0.5
+		}
+		for x := range 4 {
+			c[u][x] = float32(f * math.Cos(float64(2*x+1)*float64(u)*math.Pi/8))
+		}
+	}
+	return c
+}()
+
+// dct4 turns 8x8 samples into four blocks of 4x4 coefficients, one after another.
+func dct4(p *[64]float32) {
+	src := *p
+	for b := range 4 {
+		at := b>>1*32 + b&1*4
+		var rows [16]float32 // of horizontal frequencies
+		for y := range 4 {
+			r := src[at+8*y : at+8*y+4]
+			for u := range 4 {
+				c := &cos4[u]
+				rows[4*y+u] = c[0]*r[0] + c[1]*r[1] + c[2]*r[2] + c[3]*r[3]
+			}
+		}
+		for v := range 4 {
+			c := &cos4[v]
+			for u := range 4 {
+				p[16*b+4*v+u] = c[0]*rows[u] + c[1]*rows[4+u] + c[2]*rows[8+u] + c[3]*rows[12+u]
+			}
+		}
+	}
+}
+
+// idct4 is dct4's inverse.
+func idct4(p *[64]float32) {
+	src := *p
+	for b := range 4 {
+		at := b>>1*32 + b&1*4
+		var rows [16]float32
+		for y := range 4 {
+			for u := range 4 {
+				for v := range 4 {
+					rows[4*y+u] += cos4[v][y] * src[16*b+4*v+u]
+				}
+			}
+		}
+		for y := range 4 {
+			for x := range 4 {
+				var sum float32
+				for u := range 4 {
+					sum += cos4[u][x] * rows[4*y+u]
+				}
+				p[at+8*y+x] = sum
+			}
+		}
 	}
 }
 

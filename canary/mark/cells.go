@@ -62,7 +62,7 @@ type piece struct {
 }
 
 // pieces cuts the halves h, one plane a colour, into segments and blocks.
-func (c *cells) pieces(h [][]float32) []piece {
+func (c *cells) pieces(h [][]float32, in base) []piece {
 	var out []piece
 	v := c.v
 	bw := v.w / 8
@@ -82,6 +82,7 @@ func (c *cells) pieces(h [][]float32) []piece {
 			x, y := v.t.apply(px, py)
 			lox, loy, hix, hiy = min(lox, x), min(loy, y), max(hix, x), max(hiy, y)
 		}
+		lox, loy, hix, hiy = lox-v.reach, loy-v.reach, hix+v.reach, hiy+v.reach
 		bx0, by0 := int(max(0, lox))/8, int(max(0, loy))/8
 		bx1, by1 := int(min(float64(v.w)-1, hix)), int(min(float64(v.h)-1, hiy))
 		if hix < 0 || hiy < 0 || bx1 < 0 || by1 < 0 {
@@ -99,7 +100,7 @@ func (c *cells) pieces(h [][]float32) []piece {
 						if f == 0 {
 							continue
 						}
-						rx, ry := v.back.apply(float64(8*bx+x)+0.5, float64(8*by+y)+0.5)
+						rx, ry := v.from(8*bx+x, 8*by+y)
 						if rx >= x0 && rx < x1 && ry >= y0 && ry < y1 {
 							p.c[8*y+x] = f
 							power += f * f
@@ -109,7 +110,7 @@ func (c *cells) pieces(h [][]float32) []piece {
 				if power < 1e-5 {
 					continue
 				}
-				dct(&p.c)
+				in.forward(&p.c)
 				out = append(out, p)
 			}
 		}

@@ -7,25 +7,26 @@ import (
 // level is the DC coefficient of JPEG's level shift.
 const level = 1024
 
-// bins are the quantiser bins that the coefficients of a JPEG suspect lie in.
+// bins are the bounds between which the coefficients of a suspect lay before its
+// encoder rounded them.
 type bins struct {
-	q  [64]float32
-	at [][64]float32 // bin centres
-	ok []bool        // block by block: whole, not clipped, and on the grid
+	lo, hi [][64]float32 // equal where nothing is known
+	ok     []bool        // block by block: whole, not clipped, and on the grid
 }
 
-// newBins finds the bins; nil when the suspect is no JPEG or its pixels are not
-// on the tables' grid.
+// newBins finds the bins of a JPEG's tables; nil when the suspect is no JPEG or
+// its pixels are not on the tables' grid.
 func newBins(s *blocks, quant *[64]uint16, raw []float32, use []bool, w int) *bins {
 	if quant == nil {
 		return nil
 	}
-	b := &bins{at: make([][64]float32, len(s.c)), ok: make([]bool, len(s.c))}
+	b := &bins{lo: make([][64]float32, len(s.c)), hi: make([][64]float32, len(s.c)), ok: make([]bool, len(s.c))}
+	var step [64]float32
 	for i, q := range quant {
 		if q == 0 {
 			return nil
 		}
-		b.q[i] = float32(q)
+		step[i] = float32(q)
 	}
 	good, whole := 0, 0
 	for i := range s.c {
@@ -35,18 +36,19 @@ func newBins(s *blocks, quant *[64]uint16, raw []float32, use []bool, w int) *bi
 		whole++
 		var off, n float32
 		for j, f := range &s.c[i] {
+			q := step[j]
 			if j == 0 {
 				f -= level
 			}
-			at := float32(math.Round(float64(f/b.q[j]))) * b.q[j]
-			if b.q[j] >= 3 {
+			at := float32(math.Round(float64(f/q))) * q
+			if q >= 3 {
 				off += (f - at) * (f - at)
 				n++
 			}
 			if j == 0 {
 				at += level
 			}
-			b.at[i][j] = at
+			b.lo[i][j], b.hi[i][j] = at-q/2, at+q/2
 		}
 		// Rounding to 8 bits leaves .08; twice through RGB some .3.
 		if off <= 0.5*n {
@@ -58,6 +60,56 @@ func newBins(s *blocks, quant *[64]uint16, raw []float32, use []bool, w int) *bi
 		return nil
 	}
 	return b
+}
+
+// roundedBins are the bins of a WebP, s in its 4x4 blocks; nil when they do not
+// cover the window.
+func roundedBins(s *blocks, known *Rounded, v *window, raw []float32, use []bool) *bins {
+	b := &bins{lo: make([][64]float32, len(s.c)), hi: make([][64]float32, len(s.c)), ok: make([]bool, len(s.c))}
+	for i := range s.c {
+		if !wholeBlock(i, s.w, v.w, raw, use) {
+			continue
+		}
+		b.ok[i] = true
+		for n := range 4 {
+			row, col := v.y0/4+i/s.w*2+n>>1, v.x0/4+i%s.w*2+n&1
+			at := 16 * (row*known.Across + col)
+			if col >= known.Across || at+16 > len(known.Low) || at+16 > len(known.High) {
+				return nil
+			}
+			for k := range 16 {
+				j := 16*n + k
+				b.lo[i][j], b.hi[i][j] = s.c[i][j]+known.Low[at+k], s.c[i][j]+known.High[at+k]
+			}
+		}
+	}
+	return b
+}
+
+// width of a bin; 0 where nothing is known.
+func (b *bins) width(i, j int) float32 {
+	if b == nil || !b.ok[i] {
+		return 0
+	}
+	return b.hi[i][j] - b.lo[i][j]
+}
+
+// usual is the mean squared width of the bins of every coefficient.
+func (b *bins) usual() (sum [64]float32) {
+	n := float32(1e-9)
+	for i, ok := range b.ok {
+		if ok {
+			n++
+			for j := range sum {
+				w := b.hi[i][j] - b.lo[i][j]
+				sum[j] += w * w
+			}
+		}
+	}
+	for j := range sum {
+		sum[j] /= n
+	}
+	return sum
 }
 
 // wholeBlock says whether a block lies inside the picture and is not clipped.
@@ -151,7 +203,6 @@ func (r *reader) weigh(q *piece, s, mean, spread *[64]float32, b *bins, act []in
 	belief := float32(ring.belief)
 	rest := 1 - belief*belief
 	scale := r.noise.scale[q.block]
-	binned := b != nil && b.ok[q.block]
 	plus, zero, minus := 1.0, 1.0, 1.0
 	var lp, lz, lm float64
 	n := 0
@@ -162,8 +213,8 @@ func (r *reader) weigh(q *piece, s, mean, spread *[64]float32, b *bins, act []in
 			continue
 		}
 		own := mean[j] - belief*h
-		if binned && b.q[j]*b.q[j] > 0.5*v {
-			lo, hi := b.at[q.block][j]-b.q[j]/2-own, b.at[q.block][j]+b.q[j]/2-own
+		if wide := b.width(q.block, j); wide*wide > 0.5*v {
+			lo, hi := b.lo[q.block][j]-own, b.hi[q.block][j]-own
 			inv := 1 / sqrt32(v)
 			plus *= float64(inBin(lo-h, hi-h, inv))
 			zero *= float64(inBin(lo, hi, inv))
@@ -204,11 +255,12 @@ func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int
 		for i := range r.noise.scale {
 			r.noise.scale[i] = 1
 		}
+		var wide [64]float32
+		if b != nil {
+			wide = b.usual()
+		}
 		for j := range r.noise.v {
-			r.noise.v[j] = 4
-			if b != nil {
-				r.noise.v[j] += b.q[j] * b.q[j] / 12
-			}
+			r.noise.v[j] = 4 + wide[j]/12
 		}
 	}
 	inside := make([]bool, n)
@@ -261,8 +313,8 @@ func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int
 // square is the expected squared distance of a coefficient from its mean.
 func (r *reader) square(s *blocks, mean [][64]float32, b *bins, i, j int) float32 {
 	mu := mean[i][j]
-	if b != nil && b.ok[i] {
-		_, sq := momentsInBin(b.at[i][j]-b.q[j]/2-mu, b.at[i][j]+b.q[j]/2-mu, sqrt32(r.noise.v[j]*r.noise.scale[i]))
+	if b.width(i, j) > 0 {
+		_, sq := momentsInBin(b.lo[i][j]-mu, b.hi[i][j]-mu, sqrt32(r.noise.v[j]*r.noise.scale[i]))
 		return sq
 	}
 	d := s.c[i][j] - mu
@@ -298,13 +350,13 @@ func (n *noise) spreadOut(ratio []float32, inside []bool, w int) {
 // restore puts every coefficient where its bin and the model expect it and
 // takes the believed ring out: what the picture without a ring would have been.
 func (r *reader) restore(s, p *blocks, b *bins) []float32 {
-	out := blocks{s.w, s.h, make([][64]float32, len(s.c))}
+	out := blocks{s.w, s.h, s.base, make([][64]float32, len(s.c))}
 	for i := range s.c {
 		for j := range 64 {
 			f := s.c[i][j]
 			mu := r.mean[i][j]
-			if b != nil && b.ok[i] {
-				d, _ := momentsInBin(b.at[i][j]-b.q[j]/2-mu, b.at[i][j]+b.q[j]/2-mu, sqrt32(r.noise.v[j]*r.noise.scale[i]))
+			if b.width(i, j) > 0 {
+				d, _ := momentsInBin(b.lo[i][j]-mu, b.hi[i][j]-mu, sqrt32(r.noise.v[j]*r.noise.scale[i]))
 				f = mu + d
 			}
 			out.c[i][j] = f - (mu - p.c[i][j])

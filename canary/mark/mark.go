@@ -34,6 +34,19 @@ type Suspect struct {
 	// Quant is the luma quantiser of the suspect's own JPEG file in natural
 	// order, nil when the suspect was no JPEG. Valid only on the suspect's own pixel grid.
 	Quant *[64]uint16
+	// Rounded says between which bounds coefficients lay before a WebP encoder
+	// rounded them; nil for other files. Valid only on the suspect's own pixel grid.
+	Rounded *Rounded
+	// Bend says where the suspect's pixels lie off the affine map; nil when they do not.
+	Bend *Field
+}
+
+// Rounded holds what is known of coefficients of 4 x 4 blocks (orthonormal DCT):
+// number 4*v+u of block b at 16*b + 4*v+u, blocks row by row. What was encoded lay between the
+// coefficient of Luma plus Low and that plus High; both 0 where nothing is known.
+type Rounded struct {
+	Across    int // blocks a row, at least as many as the luma plane touches
+	Low, High []float32
 }
 
 // Soft is what was read out of a suspect, without looking at any ring.

@@ -15,6 +15,7 @@ type reader struct {
 	raw   []float32 // the suspect on the window
 	use   []bool    // window pixels inside both pictures
 	quant *[64]uint16
+	round *Rounded
 
 	plain  []float32   // the reference, mapped
 	halves [][]float32 // the halves of each colour, mapped
@@ -55,12 +56,19 @@ func weighed(ctx context.Context, ref *Reference, s *Suspect, t Affine) (*reader
 	if err := check(ref, s, t); err != nil {
 		return nil, err
 	}
-	luma, quant, t := bounded(ref, s, t)
+	luma, quant, t, part := bounded(ref, s, t)
 	v, ok := place(ref.Mean.W, ref.Mean.H, luma, t)
 	if !ok {
 		return nil, nil
 	}
+	if s.Bend != nil && s.Bend.whole() {
+		v.off = s.Bend.onto(v.w, v.h, part.x0+float64(v.x0)*part.fx, part.y0+float64(v.y0)*part.fy, part.fx, part.fy)
+		v.reach = reach(v.off)
+	}
 	r := &reader{ref: ref, v: v, quant: quant}
+	if quant == nil && part.fx == 1 && part.fy == 1 {
+		r.round = s.Rounded
+	}
 	r.take(luma)
 	if err := r.mapReference(ctx); err != nil {
 		return nil, err
@@ -96,15 +104,16 @@ func check(ref *Reference, s *Suspect, t Affine) error {
 
 // bounded reduces a suspect that shows the picture far larger than the
 // reference is: the detail is made up, and the time would be unbounded.
-func bounded(ref *Reference, s *Suspect, t Affine) (Plane, *[64]uint16, Affine) {
+func bounded(ref *Reference, s *Suspect, t Affine) (Plane, *[64]uint16, Affine, part) {
+	all := part{fx: 1, fy: 1}
 	sx, sy := t.sizes()
 	if sx*sy <= 1.5 && max(sx, sy) <= 2 {
-		return s.Luma, s.Quant, t
+		return s.Luma, s.Quant, t, all
 	}
 	// Only what lies under the picture is wanted; its place moves along.
 	v, ok := place(ref.Mean.W, ref.Mean.H, s.Luma, t)
 	if !ok {
-		return s.Luma, s.Quant, t
+		return s.Luma, s.Quant, t, all
 	}
 	fx, fy := min(1, 1/sx), min(1, 1/sy)
 	if !t.upright(ref.Mean.W, ref.Mean.H) {
@@ -120,8 +129,13 @@ func bounded(ref *Reference, s *Suspect, t Affine) (Plane, *[64]uint16, Affine) 
 	fx, fy = float64(nw)/float64(w), float64(nh)/float64(h)
 	small := Plane{W: nw, H: nh, Pix: resize(cut, hat.spans(w, nw, fx, 0), hat.spans(h, nh, fy, 0))}
 	n := v.t
-	return small, nil, Affine{n.A * fx, n.B * fx, n.C * fx, n.D * fy, n.E * fy, n.F * fy}
+	return small, nil, Affine{n.A * fx, n.B * fx, n.C * fx, n.D * fy, n.E * fy, n.F * fy},
+		part{float64(v.x0), float64(v.y0), 1 / fx, 1 / fy}
 }
+
+// part says which part of a suspect a plane is: its corner, and how many pixels
+// of the suspect its own are apart.
+type part struct{ x0, y0, fx, fy float64 }
 
 // take cuts the window out of the suspect and marks the pixels inside both pictures.
 func (r *reader) take(p Plane) {
@@ -138,7 +152,7 @@ func (r *reader) take(p Plane) {
 			i := y*v.w + x
 			r.raw[i] = min(f, 255)
 			if v.x0+x < p.W && v.y0+y < p.H {
-				bx, by := v.back.apply(float64(x)+0.5, float64(y)+0.5)
+				bx, by := v.from(x, y)
 				r.use[i] = bx > 0 && by > 0 && bx < fw && by < fh
 			}
 		}
@@ -200,12 +214,11 @@ func (r *reader) mapReference(ctx context.Context) error {
 func (r *reader) enact(ctx context.Context) error {
 	v := r.v
 	g := newStage(r.plain, slices.Clone(r.use), v.w, v.h)
-	suspect := transformed(r.raw, v.w, v.h)
+	by, suspect, bins := r.blocks()
 	fitted := g.plain
 	target := r.raw
 	var m model
 	slope := make([]float32, v.w*v.h)
-	bins := newBins(&suspect, r.quant, r.raw, r.use, v.w)
 	const rounds = 2
 	for round := range rounds {
 		if err := ctx.Err(); err != nil {
@@ -245,14 +258,27 @@ func (r *reader) enact(ctx context.Context) error {
 			}
 			r.h = append(r.h, out)
 		}
-		predicted := transformed(r.p, v.w, v.h)
-		r.pieces = r.cells.pieces(r.h)
+		predicted := transformed(r.p, v.w, v.h, by)
+		r.pieces = r.cells.pieces(r.h, by)
 		r.decide(&suspect, &predicted, bins)
 		if round+1 < rounds {
 			target = r.restore(&suspect, &predicted, bins)
 		}
 	}
 	return nil
+}
+
+// blocks are the suspect's, in the basis in which its encoder rounded, and what
+// is known of that.
+func (r *reader) blocks() (base, blocks, *bins) {
+	if r.round != nil {
+		s := transformed(r.raw, r.v.w, r.v.h, fours44)
+		if b := roundedBins(&s, r.round, &r.v, r.raw, r.use); b != nil {
+			return fours44, s, b
+		}
+	}
+	s := transformed(r.raw, r.v.w, r.v.h, whole8)
+	return whole8, s, newBins(&s, r.quant, r.raw, r.use, r.v.w)
 }
 
 // leaveOut takes pixels out of the fits that no re-enactment explains: captions,

@@ -72,7 +72,25 @@ func (t Affine) upright(w, h int) bool {
 // multiples of 8: where the picture lies.
 type window struct {
 	x0, y0, w, h int
-	t, back      Affine // reference to window pixels, and back
+	t, back      Affine    // reference to window pixels, and back
+	off          []float32 // dx, dy of every window pixel off the map; nil for a straight suspect
+	reach        float64   // the largest of them
+}
+
+// from is the place in the reference that window pixel x, y shows.
+func (v *window) from(x, y int) (float64, float64) {
+	fx, fy := v.spot(x, y)
+	return v.back.apply(fx, fy)
+}
+
+// spot is where on an unbent window the pixel x, y would lie.
+func (v *window) spot(x, y int) (float64, float64) {
+	fx, fy := float64(x)+0.5, float64(y)+0.5
+	if v.off != nil {
+		i := 2 * (y*v.w + x)
+		fx, fy = fx+float64(v.off[i]), fy+float64(v.off[i+1])
+	}
+	return fx, fy
 }
 
 // place finds the window of a w x h reference on a suspect; false when nothing of it lies there.
@@ -185,8 +203,8 @@ func shrunk(src []float32, xs []span) []float32 {
 }
 
 // mapped is a reference plane on the window.
-func (v window) mapped(p Plane, k kernel) []float32 {
-	if v.t.upright(p.W, p.H) {
+func (v *window) mapped(p Plane, k kernel) []float32 {
+	if v.off == nil && v.t.upright(p.W, p.H) {
 		if whole(v.t.A, v.t.C) && whole(v.t.E, v.t.F) {
 			return v.copied(p)
 		}
@@ -209,7 +227,7 @@ func whole(scale, shift float64) bool {
 }
 
 // copied is mapped for a transform that moves or mirrors by whole pixels.
-func (v window) copied(p Plane) []float32 {
+func (v *window) copied(p Plane) []float32 {
 	out := make([]float32, v.w*v.h)
 	cols := make([]int, v.w)
 	for x := range cols {
@@ -240,11 +258,11 @@ var turnTable = func() (table [turnSteps + 1][4]float32) {
 }()
 
 // turned samples p bicubically at back of every window pixel.
-func (v window) turned(p Plane, back Affine) []float32 {
+func (v *window) turned(p Plane, back Affine) []float32 {
 	out := make([]float32, v.w*v.h)
 	for y := range v.h {
 		for x := range v.w {
-			fx, fy := back.apply(float64(x)+0.5, float64(y)+0.5)
+			fx, fy := back.apply(v.spot(x, y))
 			fx, fy = min(max(fx-0.5, -1), float64(p.W)), min(max(fy-0.5, -1), float64(p.H))
 			out[y*v.w+x] = p.between(fx, fy)
 		}
