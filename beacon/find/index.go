@@ -2,7 +2,6 @@ package find
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"sync"
 
@@ -17,49 +16,39 @@ type Match struct {
 	Distance int         // PDQ distance, 0..256; small only for whole pictures
 }
 
-// PDQ limits: below pdqSure a whole picture is taken for found (unrelated
-// photos lie at 110 and more), below pdqMaybe keypoints are asked whatever the votes.
+// Up to pdqSure bits apart a whole picture is taken for found (unrelated photos
+// lie at 110 and more).
 const (
 	pdqSure    = 31
-	pdqMaybe   = 90
 	pdqDetail  = 40 // least quality of both pictures for pdqSure
 	descMaybe  = 64 // largest descriptor distance of a tentative match
 	candidates = 32 // planted pictures verified by keypoints per search
-)
-
-// tables of 16 bits each index the descriptors; with 88 bytes a keypoint in all
-// a picture takes less than 32 kB of memory.
-const (
-	tables    = 12
-	tableBits = 16
-	noPoint   = math.MaxUint32
+	patience   = 8  // of them one after another in vain, and the search ends
 )
 
 // Index holds the prints of all planted pictures. It is safe for concurrent
-// use; adding is cheap at any time.
+// use; adding is cheap at any time. A picture takes less than 32 kB of memory.
 //
-// A search costs a popcount per planted picture (PDQ) and, for keypoints, 12
-// hash look-ups per descriptor whose chains grow with the number of planted
-// pictures / 65536.
+// A search looks up 16 pieces of the suspect's hash, each with one bit wrong, and
+// 12 pieces of every keypoint's descriptor. Pieces of descriptors lengthen with the
+// logarithm of the number of keypoints, so that a look-up visits about as many
+// in an index of any size; those of hashes are visited in pictures / 65536 places.
 type Index struct {
 	mu     sync.RWMutex
 	ids    []string
 	prints []*Print
 	first  []uint32 // first[i] is the number of the first keypoint of print i
-	points []point
-	head   [tables][]uint32
-	next   [][tables]uint32 // next[p][t] is the keypoint after p in its chain of table t
+	points links
+	hashes hashLinks
+	rooms  sync.Pool // *room
 }
 
 // NewIndex makes an empty index.
 func NewIndex() *Index {
 	x := new(Index)
-	for t := range x.head {
-		x.head[t] = make([]uint32, 1<<tableBits)
-		for i := range x.head[t] {
-			x.head[t][i] = noPoint
-		}
-	}
+	x.rooms.New = func() any { return new(room) }
+	x.points.resize(tableBits)
+	x.hashes.init()
 	return x
 }
 
@@ -67,17 +56,11 @@ func NewIndex() *Index {
 func (x *Index) Add(id string, p *Print) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	start := len(x.points)
+	x.hashes.add(p.Hash)
 	x.ids = append(x.ids, id)
-	x.first = append(x.first, uint32(start))
-	x.points = append(x.points, p.points...)
+	x.first = append(x.first, uint32(x.points.n))
 	for i := range p.points {
-		var after [tables]uint32
-		for t := range tables {
-			slot := &x.head[t][key(&p.points[i].desc, t)]
-			after[t], *slot = *slot, uint32(start+i)
-		}
-		x.next = append(x.next, after)
+		x.points.add(&p.points[i])
 	}
 	// The print's own points are kept once, in x.points.
 	kept := *p
@@ -92,16 +75,17 @@ func (x *Index) Len() int {
 	return len(x.ids)
 }
 
-// key is the part of a descriptor that table t looks at.
-func key(d *descriptor, t int) uint16 { return uint16(d[t>>2] >> (t & 3 * 16)) }
-
-// pointsOf returns the keypoints of a print; the lock is held.
+// pointsOf collects the keypoints of a print; the lock is held.
 func (x *Index) pointsOf(i int) []point {
-	end := len(x.points)
+	end := x.points.n
 	if i+1 < len(x.first) {
 		end = int(x.first[i+1])
 	}
-	return x.points[x.first[i]:end]
+	out := make([]point, 0, end-int(x.first[i]))
+	for p := int(x.first[i]); p < end; p++ {
+		out = append(out, x.points.at(uint32(p)).point)
+	}
+	return out
 }
 
 // Search says which planted pictures a suspect shows, wholly or in part, at
@@ -110,10 +94,16 @@ func (x *Index) Search(q *Query, limit int) []Match {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	found := []Match{}
+	vain := 0
 	for _, c := range x.candidates(q) {
-		if m, ok := verify(q, x.prints[c.i], x.pointsOf(c.i), c.forms, len(x.ids)); ok {
+		m, ok := verify(q, x.prints[c.i], x.pointsOf(c.i), c.forms, len(x.ids))
+		if vain++; ok {
 			m.ID = x.ids[c.i]
 			found = append(found, m)
+			vain = 0
+		}
+		if vain >= patience {
+			break
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(b.strength(), a.strength()) })
@@ -145,18 +135,57 @@ func strongest(all []candidate, n int) []candidate {
 	return all[:min(len(all), n)]
 }
 
+// room is what a search writes on; it is zero between searches.
+type room struct {
+	sums    []float32 // votes of any kind, per print
+	near    []float32 // nearness by PDQ
+	place   []int32   // in the shortlist, from 1
+	nearest []hit
+	touched []int32 // prints with anything of these
+	votes   []vote
+}
+
+// borrow takes a room large enough for the index.
+func (x *Index) borrow() *room {
+	r := x.rooms.Get().(*room)
+	if n := len(x.ids); len(r.sums) < n {
+		n += n / 8
+		*r = room{sums: make([]float32, n), near: make([]float32, n), place: make([]int32, n), nearest: make([]hit, n)}
+	}
+	return r
+}
+
+// giveBack clears what a search touched.
+func (x *Index) giveBack(r *room) {
+	for _, i := range r.touched {
+		r.sums[i], r.near[i], r.place[i], r.nearest[i] = 0, 0, 0, hit{}
+	}
+	r.touched, r.votes = r.touched[:0], r.votes[:0]
+	x.rooms.Put(r)
+}
+
+// touch notes that a print has something.
+func (r *room) touch(i int32) {
+	if r.sums[i] == 0 && r.near[i] == 0 && r.nearest[i].query == 0 {
+		r.touched = append(r.touched, i)
+	}
+}
+
 // candidates lists the prints worth verifying: near by PDQ, or with the most
 // votes by keypoints that agree on how the picture is turned and enlarged.
 func (x *Index) candidates(q *Query) []candidate {
-	votes := x.votes(q)
-	all := x.shortlist(q, votes)
-	place := make([]int32, len(x.ids)) // in the shortlist, from 1
+	r := x.borrow()
+	defer x.giveBack(r)
+	x.votes(q, r)
+	x.hashes.near(q.Hash, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Hash)) })
+	x.hashes.near(q.Mirrored, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Mirrored)) })
+	all := x.shortlist(q, r)
 	for i, c := range all {
-		place[c.i] = int32(i + 1)
+		r.place[c.i] = int32(i + 1)
 	}
 	tallies := make([]tally, len(all))
-	for _, v := range votes {
-		if p := place[v.print]; p > 0 {
+	for _, v := range r.votes {
+		if p := r.place[v.print]; p > 0 {
 			tallies[p-1][v.form][v.turn][v.grow] += v.weight
 		}
 	}
@@ -175,22 +204,24 @@ func (x *Index) candidates(q *Query) []candidate {
 	return all
 }
 
+// alike notes how near a print is by PDQ.
+func (r *room) alike(i int32, d int) {
+	if near := float32(2 * (pdqSure + 1 - d)); near > r.near[i] {
+		r.touch(i)
+		r.near[i] = near
+	}
+}
+
 // shortlist keeps the prints with the most votes of any kind; the scores of the
 // candidates it returns hold nearness by PDQ only.
-func (x *Index) shortlist(q *Query, votes []vote) []candidate {
-	sums := make([]float32, len(x.ids))
-	for _, v := range votes {
-		sums[v.print] += v.weight
-	}
+func (x *Index) shortlist(q *Query, r *room) []candidate {
 	var all []candidate
-	for i, p := range x.prints {
-		d, mirror := q.distance(p)
-		near := float32(max(0, 2*(pdqMaybe+1-d)))
-		if sums[i]+near < leastVotes {
+	for _, i := range r.touched {
+		if r.sums[i]+r.near[i] < leastVotes {
 			continue
 		}
-		c := candidate{i: i, scores: [2]float32{near + sums[i], 0}}
-		if mirror {
+		c := candidate{i: int(i), scores: [2]float32{r.near[i] + r.sums[i], 0}}
+		if _, mirror := q.distance(x.prints[i]); mirror {
 			c.scores[0], c.scores[1] = c.scores[1], c.scores[0]
 		}
 		all = append(all, c)
@@ -198,7 +229,7 @@ func (x *Index) shortlist(q *Query, votes []vote) []candidate {
 	all = strongest(all, shortlisted)
 	for i := range all {
 		for form := range 2 {
-			all[i].scores[form] = max(0, all[i].scores[form]-sums[all[i].i])
+			all[i].scores[form] = max(0, all[i].scores[form]-r.sums[all[i].i])
 		}
 	}
 	return all
@@ -238,34 +269,34 @@ func (v *tally) most(form int) float32 {
 
 // votes lists for each print the suspect's keypoints that resemble one of its
 // own; a keypoint that resembles many prints is worth less for each.
-func (x *Index) votes(q *Query) []vote {
-	var out []vote
-	nearest := make([]hit, len(x.ids))
-	var owners []int
+func (x *Index) votes(q *Query, r *room) {
+	var owners []int32
 	for i := range q.points {
 		for form := range 2 {
 			d, angle := &q.points[i].desc, q.points[i].angle
 			if form == 1 {
 				d, angle = &q.mirrored[i], 128-angle
 			}
-			owners = x.resembling(d, uint32(2*i+form+1), nearest, owners[:0])
+			owners = x.resembling(d, uint32(2*i+form+1), r, owners[:0])
 			for _, o := range owners {
-				p := &x.points[nearest[o].point]
+				p := &x.points.at(r.nearest[o].point).point
 				// Sizes of the pictures only shift the scale of all votes alike.
-				w := float32(descMaybe+8-nearest[o].distance) / 32
-				out = append(out, vote{
+				w := float32(descMaybe+8-r.nearest[o].distance) / 32
+				v := vote{
 					print: uint32(o), form: uint8(form),
 					turn:   (angle - p.angle) / (256 / voteTurns),
 					grow:   (q.points[i].level - p.level) / 8 % voteGrows,
 					weight: w * w / float32(len(owners)),
-				})
+				}
+				r.sums[o] += v.weight
+				r.votes = append(r.votes, v)
 			}
 		}
 	}
-	return out
 }
 
-// hit is the nearest keypoint of a print to the suspect's keypoint number query.
+// hit is the nearest keypoint of a print to the suspect's keypoint number query,
+// counted from 1.
 type hit struct {
 	query, point uint32
 	distance     int
@@ -273,127 +304,20 @@ type hit struct {
 
 // resembling appends the prints that hold a keypoint near d, each once, and
 // notes their nearest.
-func (x *Index) resembling(d *descriptor, query uint32, nearest []hit, owners []int) []int {
-	// Far longer chains than usual hold what many pictures have and tell nothing.
-	limit := 64 + 8*len(x.points)>>tableBits
-	for t := range tables {
-		p := x.head[t][key(d, t)]
-		for steps := 0; p != noPoint && steps < limit; steps++ {
-			if n := x.points[p].desc.distance(d); n <= descMaybe {
-				// The last print that starts at or before p: prints without
-				// keypoints start where the next one does.
-				owner, _ := slices.BinarySearch(x.first, p+1)
-				owner--
-				switch h := &nearest[owner]; {
-				case h.query != query:
-					*h = hit{query, p, n}
-					owners = append(owners, owner)
-				case n < h.distance:
-					h.point, h.distance = p, n
-				}
-			}
-			p = x.next[p][t]
+func (x *Index) resembling(d *descriptor, query uint32, r *room, owners []int32) []int32 {
+	x.points.alike(d, func(p uint32, n int) {
+		// The last print that starts at or before p: prints without
+		// keypoints start where the next one does.
+		at, _ := slices.BinarySearch(x.first, p+1)
+		owner := int32(at - 1)
+		switch h := &r.nearest[owner]; {
+		case h.query != query:
+			r.touch(owner)
+			*h = hit{query, p, n}
+			owners = append(owners, owner)
+		case n < h.distance:
+			h.point, h.distance = p, n
 		}
-	}
+	})
 	return owners
-}
-
-// Locate says whether and how one planted picture lies in a suspect, as Search
-// does for all of an index: for a page that names a decoy, whose pictures are
-// tried on every image there.
-func Locate(q *Query, p *Print) (Match, bool) {
-	return verify(q, p, p.points, [2]bool{true, true}, 1)
-}
-
-// verify matches a suspect with one print, point by point, in the forms wanted
-// (plain, mirrored).
-func verify(q *Query, p *Print, points []point, forms [2]bool, tests int) (Match, bool) {
-	d, mirror := q.distance(p)
-	m := Match{Distance: d}
-	ok := false
-	for i, wanted := range forms {
-		if !wanted {
-			continue
-		}
-		form := i == 1
-		l, good := locate(q.pairs(p, points, form), p.W, p.H, q.W, q.H, tests)
-		if good && l.inliers > m.Inliers {
-			if form {
-				l.t = compose(flipped(identity, q.W), l.t)
-			}
-			m.Rough, m.Inliers, ok = l.t, l.inliers, true
-		}
-	}
-	if !ok && d <= pdqSure && min(q.Quality, p.Quality) >= pdqDetail {
-		m.Rough, ok = stretched(p.W, p.H, q.W, q.H), true
-		if mirror {
-			m.Rough = flipped(m.Rough, p.W)
-		}
-	}
-	return m, ok
-}
-
-// pairs matches descriptors both ways round: a pair is kept when each is the
-// other's nearest. With mirror the suspect is looked at in a mirror, and the
-// pairs' suspect places are those of the mirror image.
-func (q *Query) pairs(p *Print, points []point, mirror bool) []pair {
-	nearest := make([]int32, len(q.points)) // planted point nearest to each of the suspect
-	back := make([]int32, len(points))      // and the other way round
-	backDist := make([]int, len(points))
-	for i := range back {
-		back[i], backDist[i] = -1, 257
-	}
-	for i := range q.points {
-		d := &q.points[i].desc
-		if mirror {
-			d = &q.mirrored[i]
-		}
-		best, at := descMaybe+1, int32(-1)
-		for j := range points {
-			n := points[j].desc.distance(d)
-			if n < best {
-				best, at = n, int32(j)
-			}
-			if n < backDist[j] {
-				back[j], backDist[j] = int32(i), n
-			}
-		}
-		nearest[i] = at
-	}
-	var out []pair
-	for i, j := range nearest {
-		if j >= 0 && back[j] == int32(i) {
-			out = append(out, q.pair(i, p, &points[j], mirror))
-		}
-	}
-	return out
-}
-
-// pair places two keypoints in pixels of their pictures.
-func (q *Query) pair(i int, p *Print, r *point, mirror bool) pair {
-	s := &q.points[i]
-	sizeR := float64(max(p.W, p.H)) / levelSide(r.level)
-	sizeS := float64(max(q.W, q.H)) / levelSide(s.level)
-	turnR, turnS := float64(r.angle)/256*2*math.Pi, float64(s.angle)/256*2*math.Pi
-	out := pair{
-		rx: float64(r.x) / 65536 * float64(p.W), ry: float64(r.y) / 65536 * float64(p.H),
-		sx: float64(s.x) / 65536 * float64(q.W), sy: float64(s.y) / 65536 * float64(q.H),
-		grow: sizeS / sizeR,
-		tol:  2.5 * sizeS,
-	}
-	if mirror {
-		out.sx = float64(q.W) - out.sx
-		turnS = math.Pi - turnS
-	}
-	out.turn = math.Remainder(turnS-turnR, 2*math.Pi)
-	return out
-}
-
-// Duplicate says whether a photo is already planted, also cropped, mirrored or
-// recompressed, and as which picture.
-func Duplicate(x *Index, photo mark.Plane) (id string, found bool) {
-	if m := x.Search(NewQuery(photo), 1); len(m) > 0 {
-		return m[0].ID, true
-	}
-	return "", false
 }

@@ -133,3 +133,10 @@ func correlation(columns [][]uint64, ones []int, n, a, b int) float64 {
 	p, q := float64(ones[a])/float64(n), float64(ones[b])/float64(n)
 	return math.Abs(float64(both)/float64(n)-p*q) / math.Sqrt(p*(1-p)*q*(1-q)+1e-12)
 }
+
+// turned is the smoothed brightness at u, v in the turned patch around x, y.
+func (l *level) turned(x, y int, sin, cos float64, u, v int8) byte {
+	fu, fv := float64(u), float64(v)
+	dx, dy := int(math.Round(cos*fu-sin*fv)), int(math.Round(sin*fu+cos*fv))
+	return l.smooth[(y+dy)*l.w+x+dx]
+}

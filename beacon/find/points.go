@@ -10,7 +10,7 @@ import (
 // Numbers of keypoints: of a planted picture (a print stays below 16 kB) and of
 // a suspect, which may hold several pictures and pays only while it is looked up.
 const (
-	printPoints = 360
+	printPoints = 350
 	queryPoints = 1000
 )
 
@@ -60,26 +60,43 @@ var patchHalf = func() (half [2*patchRadius + 1]int) {
 	return half
 }()
 
-// describe compares the point pairs, turned by angle. With flip -1 it gives what
-// the same corner would give in the mirrored picture.
-func (l *level) describe(x, y int, angle float64, flip int8) (d descriptor) {
-	sin, cos := math.Sincos(angle)
-	for i := range brief {
-		p := &brief[i]
-		if l.turned(x, y, sin, cos, p[0], p[1]*flip) < l.turned(x, y, sin, cos, p[2], p[3]*flip) {
+// briefTurns is in how many directions descriptors are turned.
+const briefTurns = 64
+
+// turnedBrief holds the point pairs of brief turned in all directions (x, y, x, y), as
+// they are and mirrored.
+var turnedBrief = func() (table [2][briefTurns][256][4]int8) {
+	for turn := range briefTurns {
+		sin, cos := math.Sincos(2 * math.Pi * float64(turn) / briefTurns)
+		for form := range table {
+			for i, p := range brief {
+				for k := 0; k < 4; k += 2 {
+					u, v := float64(p[k]), float64(p[k+1])
+					if form == 1 {
+						v = -v
+					}
+					table[form][turn][i][k] = int8(math.Round(cos*u - sin*v))
+					table[form][turn][i][k+1] = int8(math.Round(sin*u + cos*v))
+				}
+			}
+		}
+	}
+	return table
+}()
+
+// describe compares the point pairs, turned by angle. Form 1 gives what the same
+// corner would give in the mirrored picture.
+func (l *level) describe(x, y int, angle float64, form int) (d descriptor) {
+	turn := int(math.Round(angle/(2*math.Pi)*briefTurns)) & (briefTurns - 1)
+	patch := l.smooth[(y-margin)*l.w+x-margin:]
+	centre := margin*l.w + margin
+	for i := range &turnedBrief[form][turn] {
+		p := &turnedBrief[form][turn][i]
+		if patch[centre+int(p[1])*l.w+int(p[0])] < patch[centre+int(p[3])*l.w+int(p[2])] {
 			d[i>>6] |= 1 << (i & 63)
 		}
 	}
 	return d
-}
-
-// turned is the smoothed brightness at u, v in the turned patch around x, y.
-func (l *level) turned(x, y int, sin, cos float64, u, v int8) byte {
-	const lift = 64 // keeps the rounding below positive
-	fu, fv := float64(u), float64(v)
-	dx := int(cos*fu-sin*fv+lift+0.5) - lift
-	dy := int(sin*fu+cos*fv+lift+0.5) - lift
-	return l.smooth[(y+dy)*l.w+x+dx]
 }
 
 // place is a corner on a level of a pyramid.
@@ -114,10 +131,10 @@ func (p pyramid) points(n int, mirror bool) (plain []point, mirrored []descripto
 			y:     fraction(c.y, l.h),
 			angle: uint8(int(math.Round(angle/(2*math.Pi)*256)) & 255),
 			level: levelCode(max(l.w, l.h)),
-			desc:  l.describe(c.x, c.y, angle, 1),
+			desc:  l.describe(c.x, c.y, angle, 0),
 		})
 		if mirror {
-			mirrored = append(mirrored, l.describe(c.x, c.y, angle, -1))
+			mirrored = append(mirrored, l.describe(c.x, c.y, angle, 1))
 		}
 	}
 	return plain, mirrored

@@ -33,21 +33,48 @@ func newPyramid(p mark.Plane) pyramid {
 		base = resize(p, max(1, int(float64(p.W)*grow)), max(1, int(float64(p.H)*grow)))
 	}
 	var out pyramid
-	cur, scale := base, 1.0
+	pix, w, h, scale := toBytes(base), base.W, base.H, 1.0
 	for range maxLevels {
-		if cur.W < 3*margin || cur.H < 3*margin {
+		if w < 3*margin || h < 3*margin {
 			break
 		}
-		pix := toBytes(cur)
-		out = append(out, level{cur.W, cur.H, pix, gaussian(pix, cur.W, cur.H)})
+		out = append(out, level{w, h, pix, gaussian(pix, w, h)})
 		scale *= levelStep
-		w, h := int(float64(base.W)/scale+0.5), int(float64(base.H)/scale+0.5)
-		if w < 1 || h < 1 {
-			break
-		}
-		cur = resize(cur, w, h)
+		nw, nh := max(1, int(float64(base.W)/scale+0.5)), max(1, int(float64(base.H)/scale+0.5))
+		pix = between(pix, w, h, nw, nh)
+		w, h = nw, nh
 	}
 	return out
+}
+
+// between resamples linearly to a size little below the picture's.
+func between(pix []byte, w, h, nw, nh int) []byte {
+	out := make([]byte, nw*nh)
+	at, part := make([]int, nw), make([]uint32, nw)
+	for x := range nw {
+		at[x], part[x] = sampled(x, w, nw)
+	}
+	for y := range nh {
+		iy, v := sampled(y, h, nh)
+		a, b := pix[iy*w:(iy+1)*w], pix[min(iy+1, h-1)*w:][:w]
+		dst := out[y*nw : (y+1)*nw]
+		for x := range dst {
+			i, u := at[x], part[x]
+			j := min(i+1, w-1)
+			top := uint32(a[i])*(256-u) + uint32(a[j])*u
+			low := uint32(b[i])*(256-u) + uint32(b[j])*u
+			dst[x] = byte((top*(256-v) + low*v + 1<<15) >> 16)
+		}
+	}
+	return out
+}
+
+// sampled is the pixel of n before the place that pixel i of m shows, and how far
+// it lies beyond it, in 1/256.
+func sampled(i, n, m int) (int, uint32) {
+	f := max(0, (float64(i)+0.5)*float64(n)/float64(m)-0.5)
+	at := min(int(f), n-1)
+	return at, uint32((f - float64(at)) * 256)
 }
 
 // toBytes rounds a plane to 0..255.
