@@ -51,64 +51,74 @@ var nineInARow = func() *[1 << 16]bool {
 	return table
 }()
 
-// corners finds the FAST-9 corners of a level that are the strongest, by Harris
-// response, among their 8 neighbours.
+// corners finds the FAST-9 corners of a level that differ most from their circle
+// among their 8 neighbours.
 func (l *level) corners() []corner {
 	var offset [16]int
 	for i, c := range circle {
 		offset[i] = c[1]*l.w + c[0]
 	}
-	scores := make([]float32, l.w*l.h)
+	differs := make([]int32, l.w*l.h)
 	var found []corner
 	for y := margin; y < l.h-margin; y++ {
+		row := y * l.w
+		mid := l.pix[row : row+l.w]
+		up, down := l.pix[row-3*l.w:row-2*l.w], l.pix[row+3*l.w:row+4*l.w]
 		for x := margin; x < l.w-margin; x++ {
-			at := y*l.w + x
-			if !fast(l.pix, at, &offset) {
+			// Any 9 in a row hold at least one of each opposite pair.
+			c := int(mid[x])
+			hi, lo := c+fastThreshold, c-fastThreshold
+			a, b := int(up[x]), int(down[x])
+			light, dark := a > hi || b > hi, a < lo || b < lo
+			if !light && !dark {
 				continue
 			}
-			if s := harris(l.pix, at, l.w); s > 0 {
-				scores[at] = s
-				found = append(found, corner{x, y, s})
+			a, b = int(mid[x+3]), int(mid[x-3])
+			if !(light && (a > hi || b > hi)) && !(dark && (a < lo || b < lo)) {
+				continue
+			}
+			if d := fast(l.pix, row+x, &offset); d > 0 {
+				differs[row+x] = d
+				found = append(found, corner{x: x, y: y})
 			}
 		}
 	}
-	return slices.DeleteFunc(found, func(c corner) bool {
+	kept := found[:0]
+	for _, c := range found {
 		at := c.y*l.w + c.x
+		d, weaker := differs[at], false
 		for _, n := range [4]int{-l.w - 1, -l.w, -l.w + 1, -1} {
-			if scores[at+n] >= c.score || scores[at-n] > c.score {
-				return true
-			}
+			weaker = weaker || differs[at+n] >= d || differs[at-n] > d
 		}
-		return false
-	})
+		if weaker {
+			continue
+		}
+		if c.score = harris(l.pix, at, l.w); c.score > 0 {
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // fast is the segment test: 9 neighbouring circle pixels all brighter, or all
-// darker, than the centre by the threshold.
-func fast(pix []byte, at int, offset *[16]int) bool {
-	c := int(pix[at])
+// darker, than the centre by the threshold. It returns how much the circle differs, 0
+// where the test fails.
+func fast(pix []byte, at int, offset *[16]int) int32 {
+	c := int32(pix[at])
 	hi, lo := c+fastThreshold, c-fastThreshold
-	// Any 9 in a row hold at least one of each opposite pair.
-	a, b := int(pix[at+offset[0]]), int(pix[at+offset[8]])
-	up, down := a > hi || b > hi, a < lo || b < lo
-	if !up && !down {
-		return false
-	}
-	a, b = int(pix[at+offset[4]]), int(pix[at+offset[12]])
-	up, down = up && (a > hi || b > hi), down && (a < lo || b < lo)
-	if !up && !down {
-		return false
-	}
 	var above, below uint32
+	var sum int32
 	for i, o := range offset {
-		v := int(pix[at+o])
-		if v > hi {
-			above |= 1 << i
-		} else if v < lo {
-			below |= 1 << i
-		}
+		// Without branches: which way one goes is anybody's guess.
+		v := int32(pix[at+o])
+		above |= uint32(hi-v) >> 31 << i
+		below |= uint32(v-lo) >> 31 << i
+		sum += max(v-c, c-v)
 	}
-	return nineInARow[above] || nineInARow[below]
+	if nineInARow[above] || nineInARow[below] {
+		return sum
+	}
+	return 0
 }
 
 // harris is the corner response over a block of 7 x 7 pixels.

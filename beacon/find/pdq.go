@@ -15,8 +15,8 @@ import (
 // The algorithm is PDQ as published with ThreatExchange ("The PDQ and TMK+PDQF
 // algorithms", 2019, and the C++ reference): BT.601 luma, two passes of box
 // filters, 64 x 64 samples, 16 x 16 cosine coefficients without the constant
-// one, median. Like the reference, which shrinks to 512 pixels before hashing,
-// NewPrint hashes a reduced picture; hashes of the two agree within a few bits.
+// one, median. The reference's programs shrink to 512 pixels before hashing; hashes
+// with and without agree within a few bits.
 type Hash [4]uint64
 
 // Distance counts the bits in which two hashes differ, 0..256.
@@ -73,7 +73,9 @@ func PDQ(p mark.Plane) (hash, mirrored Hash, quality int) {
 	return hash, pdqBits(freq), quality
 }
 
-// pdqReduce blurs with two passes of box filters and takes 64 x 64 samples.
+// pdqReduce blurs with two passes of box filters along both axes and takes 64 x 64
+// samples. Filters along rows and columns commute and only the samples are
+// wanted, so each axis is reduced at once, by what the two passes weigh.
 func pdqReduce(p mark.Plane) (out [pdqSide][pdqSide]float32) {
 	if p.W == pdqSide && p.H == pdqSide {
 		for i := range out {
@@ -81,22 +83,46 @@ func pdqReduce(p mark.Plane) (out [pdqSide][pdqSide]float32) {
 		}
 		return out
 	}
-	alongRows := (p.W + 2*pdqSide - 1) / (2 * pdqSide)
-	alongCols := (p.H + 2*pdqSide - 1) / (2 * pdqSide)
-	a := slices.Clone(p.Pix)
-	b := make([]float32, len(a))
-	for range 2 {
-		for y := range p.H {
-			pdqBox(b[y*p.W:(y+1)*p.W], a[y*p.W:(y+1)*p.W], alongRows)
+	across, down := pdqTaps(p.W), pdqTaps(p.H)
+	rows := make([][pdqSide]float32, p.H)
+	for y := range rows {
+		src := p.Pix[y*p.W : (y+1)*p.W]
+		for j := range across {
+			t := &across[j]
+			sum := float32(0)
+			for k, v := range src[t.from : t.from+len(t.weight)] {
+				sum += t.weight[k] * v
+			}
+			rows[y][j] = sum
 		}
-		pdqBoxColumns(a, b, p.W, p.H, alongCols)
 	}
-	for i := range out {
-		y := int((float64(i) + 0.5) * float64(p.H) / pdqSide)
-		for j := range out[i] {
-			x := int((float64(j) + 0.5) * float64(p.W) / pdqSide)
-			out[i][j] = a[y*p.W+x]
+	for i := range down {
+		t := &down[i]
+		for k, w := range t.weight {
+			for j, v := range &rows[t.from+k] {
+				out[i][j] += w * v
+			}
 		}
+	}
+	return out
+}
+
+// pdqTaps is what the 64 samples of an axis of n pixels weigh after two box filters.
+func pdqTaps(n int) (out [pdqSide]taps) {
+	size := (n + 2*pdqSide - 1) / (2 * pdqSide)
+	for i := range out {
+		at := int((float64(i) + 0.5) * float64(n) / pdqSide)
+		from, to := pdqWindow(at, n, size)
+		first, _ := pdqWindow(from, n, size)
+		_, last := pdqWindow(to-1, n, size)
+		weight := make([]float32, last-first)
+		for m := from; m < to; m++ {
+			f, t := pdqWindow(m, n, size)
+			for k := f; k < t; k++ {
+				weight[k-first] += 1 / float32((to-from)*(t-f))
+			}
+		}
+		out[i] = taps{first, weight}
 	}
 	return out
 }
@@ -106,46 +132,6 @@ func pdqReduce(p mark.Plane) (out [pdqSide][pdqSide]float32) {
 func pdqWindow(i, n, size int) (from, to int) {
 	half := (size + 2) / 2
 	return max(0, i-(size-half)), min(n, i+half)
-}
-
-// pdqBox is the reference's box filter on one row.
-func pdqBox(dst, src []float32, size int) {
-	n := len(src)
-	sum, from, to := float32(0), 0, 0
-	for i := range dst {
-		f, t := pdqWindow(i, n, size)
-		for ; to < t; to++ {
-			sum += src[to]
-		}
-		for ; from < f; from++ {
-			sum -= src[from]
-		}
-		dst[i] = sum / float32(to-from)
-	}
-}
-
-// pdqBoxColumns is the same box filter on all columns at once, row by row.
-func pdqBoxColumns(dst, src []float32, w, h, size int) {
-	sum := make([]float32, w)
-	from, to := 0, 0
-	for i := range h {
-		f, t := pdqWindow(i, h, size)
-		for ; to < t; to++ {
-			for x, v := range src[to*w : (to+1)*w] {
-				sum[x] += v
-			}
-		}
-		for ; from < f; from++ {
-			for x, v := range src[from*w : (from+1)*w] {
-				sum[x] -= v
-			}
-		}
-		scale := 1 / float32(to-from)
-		row := dst[i*w : (i+1)*w]
-		for x, v := range sum {
-			row[x] = v * scale
-		}
-	}
 }
 
 // pdqQuality sums the gradients that can be seen (whole percents only).

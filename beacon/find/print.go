@@ -22,7 +22,7 @@ type Print struct {
 func NewPrint(p mark.Plane) *Print {
 	small := reduced(p)
 	out := &Print{W: p.W, H: p.H}
-	out.Hash, _, out.Quality = PDQ(small)
+	out.Hash, _, out.Quality = PDQ(p)
 	out.points, _ = newPyramid(small).points(printPoints, false)
 	return out
 }
@@ -43,7 +43,7 @@ type Query struct {
 func NewQuery(p mark.Plane) *Query {
 	small := reduced(p)
 	out := &Query{W: p.W, H: p.H}
-	out.Hash, out.Mirrored, out.Quality = PDQ(small)
+	out.Hash, out.Mirrored, out.Quality = PDQ(p)
 	out.points, out.mirrored = newPyramid(small).points(queryPoints, true)
 	return out
 }
