@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-recall readme demo clean
 
 all: build
 
@@ -46,6 +46,11 @@ bench:
 PHOTOS ?=
 bench-mark:
 	$(GO) run ./internal/bench -photos "$(PHOTOS)"
+
+# Whether planted pictures are found among PLANTED others, and what a look-up costs.
+PLANTED ?= 100000
+bench-recall:
+	$(GO) run ./internal/recall/cmd -photos "$(PHOTOS)" -planted $(PLANTED)
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -22,6 +22,7 @@ const (
 	pdqSure    = 31
 	pdqDetail  = 40 // least quality of both pictures for pdqSure
 	descMaybe  = 64 // largest descriptor distance of a tentative match
+	descNear   = 10 // how much farther than the nearest another print's keypoint may be
 	candidates = 32 // planted pictures verified by keypoints per search
 	patience   = 8  // of them one after another in vain, and the search ends
 )
@@ -30,7 +31,7 @@ const (
 // use; adding is cheap at any time. A picture takes less than 32 kB of memory.
 //
 // A search looks up 16 pieces of the suspect's hash, each with one bit wrong, and
-// 12 pieces of every keypoint's descriptor. Pieces of descriptors lengthen with the
+// 8 pieces of every keypoint's descriptor. Pieces of descriptors lengthen with the
 // logarithm of the number of keypoints, so that a look-up visits about as many
 // in an index of any size; those of hashes are visited in pictures / 65536 places.
 type Index struct {
@@ -277,7 +278,7 @@ func (x *Index) votes(q *Query, r *room) {
 			if form == 1 {
 				d, angle = &q.mirrored[i], 128-angle
 			}
-			owners = x.resembling(d, uint32(2*i+form+1), r, owners[:0])
+			owners = r.nearer(x.resembling(d, uint32(2*i+form+1), r, owners[:0]))
 			for _, o := range owners {
 				p := &x.points.at(r.nearest[o].point).point
 				// Sizes of the pictures only shift the scale of all votes alike.
@@ -293,6 +294,16 @@ func (x *Index) votes(q *Query, r *room) {
 			}
 		}
 	}
+}
+
+// nearer keeps the prints that resemble a keypoint nearly as much as the one that
+// does most: of very many prints some always resemble it a little.
+func (r *room) nearer(owners []int32) []int32 {
+	best := descMaybe
+	for _, o := range owners {
+		best = min(best, r.nearest[o].distance)
+	}
+	return slices.DeleteFunc(owners, func(o int32) bool { return r.nearest[o].distance > best+descNear })
 }
 
 // hit is the nearest keypoint of a print to the suspect's keypoint number query,

@@ -11,7 +11,7 @@ import (
 // a suspect, which may hold several pictures and pays only while it is looked up.
 const (
 	printPoints = 350
-	queryPoints = 1000
+	queryPoints = 800
 )
 
 // descriptor holds 256 brightness comparisons around a keypoint, turned with it.

@@ -250,7 +250,9 @@ func sqrt32(f float32) float32 { return float32(math.Sqrt(float64(f))) }
 // estimateNoise fits the noise to what mean leaves of the suspect.
 func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int) {
 	n := len(s.c)
+	rounds := 2 // from what was estimated before
 	if r.noise.scale == nil {
+		rounds = 3
 		r.noise.scale = make([]float32, n)
 		for i := range r.noise.scale {
 			r.noise.scale[i] = 1
@@ -273,7 +275,7 @@ func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int
 	}
 	step := max(1, count/1500)
 	ratio := make([]float32, n)
-	for range 3 {
+	for range rounds {
 		var sum [64]float64
 		var used [64]float64
 		at := 0
