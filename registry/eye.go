@@ -174,6 +174,9 @@ func (r *Registry) look(ctx context.Context, w *world, img *decode.Image, anchor
 	if err := r.read(ctx, img, all); err != nil {
 		return nil, err
 	}
+	for i := range all {
+		all[i].transform = enlarged(all[i].transform, float64(img.Step))
+	}
 	return grouped(all), nil
 }
 
@@ -216,6 +219,11 @@ func (r *Registry) align(ctx context.Context, p *picture, img *decode.Image, sta
 		return lookalike{}, false, context.Cause(ctx)
 	}
 	return lookalike{picture: p, transform: t, bend: bend, fit: fit}, true, nil
+}
+
+// enlarged is a transform to the pixels of a picture whose luma plane is smaller by f.
+func enlarged(t mark.Affine, f float64) mark.Affine {
+	return mark.Affine{A: t.A * f, B: t.B * f, C: t.C * f, D: t.D * f, E: t.E * f, F: t.F * f}
 }
 
 // read fills in the soft values of what was found.

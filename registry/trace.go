@@ -139,7 +139,7 @@ func (t *tracing) result(ctx context.Context, img *decode.Image, f finding) (Tra
 	d := &t.w.decoys[p.decoy]
 	res := TraceResult{
 		Input: t.req.Name, Decoy: &d.ID, Photo: &p.id, Accounts: []TraceAccount{},
-		Transform: transformOf(p, f[0].transform, img.Luma.W, img.Luma.H),
+		Transform: transformOf(p, f[0].transform, img.Step*img.Luma.W, img.Step*img.Luma.H),
 	}
 	j, err := t.r.judge(ctx, t.w, f, t.req.CapturedAt, t.req.AllAccounts)
 	if err != nil {

@@ -45,6 +45,14 @@ type Limits struct {
 	MaxPixels int   // of the picture; half of it where a pixel takes more than 4 bytes on the way
 }
 
+// Pictures with more pixels than wholeLuma have a plane of half the size. What an
+// encoder rounded is kept up to mostRounded: 8 bytes a pixel, and a larger picture is
+// an enlarged one, whose grid says nothing.
+const (
+	wholeLuma   = 12_000_000
+	mostRounded = 6_000_000
+)
+
 // Default is 20 MiB and 40 megapixels.
 func Default() Limits { return Limits{MaxBytes: 20 << 20, MaxPixels: 40_000_000} }
 
@@ -53,6 +61,9 @@ type Image struct {
 	Format string      // "jpeg", "png", "gif", "webp", "avif", "heic", "bmp" or "tiff"
 	Img    image.Image // upright, opaque, bounds starting at 0,0
 	Luma   mark.Plane  // BT.601 as JPEG's Y: of a JPEG the Y samples themselves
+	// Step is how many pixels of the picture one of Luma spans: 2 where the picture
+	// is so large that its plane would fill the memory and show nothing more, else 1.
+	Step int
 	// Quant is the luma quantiser of a JPEG in natural order; nil for other
 	// formats, for RGB and CMYK JPEGs, and for a JPEG turned upright, whose pixel
 	// grid is no longer its own.
@@ -127,7 +138,7 @@ func Decode(ctx context.Context, data []byte, lim Limits) (out *Image, err error
 }
 
 func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, error) {
-	out := &Image{Format: f.name, Frames: 1}
+	out := &Image{Format: f.name, Frames: 1, Step: 1}
 	orientation := upright
 	switch f.name {
 	case "webp":
@@ -155,17 +166,23 @@ func decode(ctx context.Context, f format, data []byte, lim Limits) (*Image, err
 	if b := img.Bounds(); b.Dx() < 1 || b.Dy() < 1 {
 		return nil, fmt.Errorf("%w: it has no pixels", ErrDamaged)
 	}
+	size := img.Bounds().Dx() * img.Bounds().Dy()
 	if f.name == "webp" {
-		img, out.Luma = fullRange(img)
-		if p, known := rounded(data, img.Bounds().Dx(), img.Bounds().Dy()); known != nil && orientation == upright {
-			out.Luma, out.Rounded = p, known
+		img, out.Luma = fullRange(img, size <= wholeLuma)
+		if size <= mostRounded && orientation == upright {
+			if p, known := rounded(data, img.Bounds().Dx(), img.Bounds().Dy()); known != nil {
+				out.Luma, out.Rounded = p, known
+			}
 		}
 	}
 	img = opaque(img)
-	if out.Luma.Pix == nil {
+	switch {
+	case size > wholeLuma:
+		out.Luma, out.Step = halfLuma(img), 2
+	case out.Luma.Pix == nil:
 		out.Luma = Luma(img)
 	}
-	if f.name == "jpeg" && orientation == upright && hasLuma(img) {
+	if f.name == "jpeg" && out.Step == 1 && orientation == upright && hasLuma(img) {
 		// A picture that decodes but whose tables cannot be read is still a picture.
 		if q, err := jpegfile.Tables(data); err == nil {
 			out.Quant = q

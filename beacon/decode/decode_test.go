@@ -368,3 +368,27 @@ func TestQuantiserOfProgressive(t *testing.T) {
 		t.Errorf("constant term's step is %v, want 13", dc)
 	}
 }
+
+// TestLargePicturesHaveHalfAPlane: memory is bounded, coordinates can be had back.
+func TestLargePicturesHaveHalfAPlane(t *testing.T) {
+	testkit.Long(t)
+	img := image.NewGray(image.Rect(0, 0, 4001, 3101))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(i % img.Stride / 16)
+	}
+	got, err := decode.Decode(t.Context(), asPNG(t, img), decode.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Step != 2 || got.Luma.W != 2000 || got.Luma.H != 1550 || got.Img.Bounds().Dx() != 4001 {
+		t.Fatalf("step %d, plane %d x %d", got.Step, got.Luma.W, got.Luma.H)
+	}
+	for x, v := range got.Luma.Pix[:2000] {
+		if want := float32(x / 8); v != want && v != want-0.5 && v != float32(uint8(want)) {
+			t.Fatalf("sample %d is %v, want %v", x, v, want)
+		}
+	}
+	if small := decoded(t, asPNG(t, scene())); small.Step != 1 {
+		t.Errorf("step %d", small.Step)
+	}
+}

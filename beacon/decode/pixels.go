@@ -21,6 +21,24 @@ func Luma(img image.Image) mark.Plane {
 	return p
 }
 
+// halfLuma is Luma of a picture half as wide and high, an odd last row or column
+// dropped: means of 2 x 2 pixels.
+func halfLuma(img image.Image) mark.Plane {
+	img = opaque(img)
+	b := img.Bounds()
+	p := mark.Plane{W: b.Dx() / 2, H: b.Dy() / 2, Pix: make([]float32, b.Dx()/2*(b.Dy()/2))}
+	upper, lower := make([]float32, b.Dx()), make([]float32, b.Dx())
+	for y := range p.H {
+		lumaRow(upper, img, b.Min.X, b.Min.Y+2*y)
+		lumaRow(lower, img, b.Min.X, b.Min.Y+2*y+1)
+		dst := p.Pix[y*p.W : (y+1)*p.W]
+		for x := range dst {
+			dst[x] = (upper[2*x] + upper[2*x+1] + lower[2*x] + lower[2*x+1]) / 4
+		}
+	}
+	return p
+}
+
 // lumaRow fills one row, starting at x0,y of the picture.
 func lumaRow(dst []float32, img image.Image, x0, y int) {
 	switch m := img.(type) {

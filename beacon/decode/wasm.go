@@ -33,7 +33,7 @@ var heicCode []byte
 // wasmPages bounds an instance: 208 MiB. A picture of wasmPixels needs less.
 const (
 	wasmPages  = 208 << 20 / 65536
-	wasmPixels = 12_000_000
+	wasmPixels = 9_000_000
 )
 
 // sandbox is a library, compiled when the first picture needs it.

@@ -134,8 +134,8 @@ func rounded(file []byte, w, h int) (mark.Plane, *mark.Rounded) {
 
 // fullRange widens the samples of a lossy WebP: VP8 keeps luma in 16..235 and
 // chroma in 16..240, while Go's YCbCr means JPEG's 0..255. The luma plane is
-// returned unrounded. Other pictures come back as they are, without a plane.
-func fullRange(img image.Image) (image.Image, mark.Plane) {
+// returned unrounded if wanted. Other pictures come back as they are, without a plane.
+func fullRange(img image.Image, wanted bool) (image.Image, mark.Plane) {
 	var m *image.YCbCr
 	switch v := img.(type) {
 	case *image.YCbCr:
@@ -146,7 +146,10 @@ func fullRange(img image.Image) (image.Image, mark.Plane) {
 		return img, mark.Plane{}
 	}
 	b := img.Bounds()
-	plane := mark.Plane{W: b.Dx(), H: b.Dy(), Pix: make([]float32, b.Dx()*b.Dy())}
+	var plane mark.Plane
+	if wanted {
+		plane = mark.Plane{W: b.Dx(), H: b.Dy(), Pix: make([]float32, b.Dx()*b.Dy())}
+	}
 	for y := range plane.H {
 		row := m.Y[m.YOffset(b.Min.X, b.Min.Y+y):]
 		for x := range plane.W {
