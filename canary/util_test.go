@@ -39,7 +39,7 @@ func byTurns(fs ...func()) []float64 {
 	return out
 }
 
-// withChecksum appends the checksum of format BRP1.
+// withChecksum appends the checksum of format BRP2.
 func withChecksum(body []byte) []byte {
 	sum := crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))
 	return binary.LittleEndian.AppendUint32(bytes.Clone(body), sum)

@@ -17,7 +17,7 @@ import (
 // high frequencies like those of photos; busy scales them.
 func scene(w, h, run int, busy float32, seed uint64) *jpeg.Marked {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	f := jpeg.NewFrame(w, h, 90)
+	f := jpeg.NewFrame(w, h, jpeg.Default(90))
 	m := &jpeg.Marked{Plain: f, Run: run}
 	m.Base, m.Bump = make([][64]float32, len(f.Luma.Blocks)), make([][64]float32, len(f.Luma.Blocks))
 	draw := func(z int, scale float32) float32 {
@@ -203,7 +203,7 @@ func TestLumaPlaneMatchesADecoder(t *testing.T) {
 }
 
 func TestTables(t *testing.T) {
-	f := jpeg.NewFrame(32, 32, 90)
+	f := jpeg.NewFrame(32, 32, jpeg.Default(90))
 	q, err := jpeg.Tables(f.Encode())
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzTables(f *testing.F) {
-	f.Add(jpeg.NewFrame(20, 20, 75).Encode())
+	f.Add(jpeg.NewFrame(20, 20, jpeg.Default(75)).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if q, err := jpeg.Tables(data); err == nil {
 			for _, v := range q {

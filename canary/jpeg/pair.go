@@ -20,8 +20,13 @@ type Pair struct {
 // Segments is the number of segments of a picture of cols x rows MCUs.
 func Segments(cols, rows, run int) int { return (cols + run - 1) / run * rows }
 
-// Write writes both variants.
+// Write writes both variants. In a dialect of Huffman tables made for each file
+// they are the best for both variants together: no choice of segments is far
+// from its own best ones, none has exactly those.
 func (m *Marked) Write() *Pair {
+	if m.Plain.Optimal {
+		m = m.settled()
+	}
 	cols, rows := m.Plain.MCUs()
 	p := &Pair{Off: make([]int, 0, Segments(cols, rows, m.Run)+1)}
 	for v := range p.As {
@@ -33,7 +38,7 @@ func (m *Marked) Write() *Pair {
 	header := m.Plain.header()
 	var w [2]writer
 	for v := range w {
-		w[v].buf = append(make([]byte, 0, len(header)+cols*rows*160), header...)
+		w[v] = writer{buf: append(make([]byte, 0, len(header)+cols*rows*160), header...), codes: e.codes}
 	}
 	var d dcs
 	for my := range rows {
@@ -54,9 +59,41 @@ func (m *Marked) Write() *Pair {
 	return p
 }
 
+// settled counts both variants as they are before equalising and fixes the tables.
+func (m *Marked) settled() *Marked {
+	var all counts
+	e := newEqualiser(m)
+	cols, rows := m.Plain.MCUs()
+	for v := range e.side {
+		f := *m.Plain
+		f.Luma.Blocks = append([]Block(nil), m.Plain.Luma.Blocks...)
+		for my := range rows {
+			for mx := 0; mx < cols; mx += m.Run {
+				end := min(mx+m.Run, cols)
+				e.load(v, mx, end, my)
+				e.store(v, e.side[v].blocks, &f, mx, end, my)
+			}
+		}
+		var c counts
+		c.frame(&f)
+		all.add(&c, false)
+	}
+	var c counts
+	c.frame(m.Plain)
+	all.add(&c, true) // for segments left bare
+	out := *m
+	plain := *m.Plain
+	plain.Dialect = m.Plain.settled(&all)
+	out.Plain = &plain
+	return &out
+}
+
 // equaliser brings the two variants of one segment after another to the same length.
 type equaliser struct {
 	m       *Marked
+	per     int // luma blocks of an MCU
+	codes   *codes
+	lengths *lengths
 	weights [64]float32 // squared quantiser steps: what a step costs in pixels
 	side    [2]side
 	scratch []byte // what measure writes into
@@ -90,12 +127,13 @@ type edit struct {
 }
 
 func newEqualiser(m *Marked) *equaliser {
-	e := &equaliser{m: m}
+	c := newCodes(&m.Plain.specs)
+	e := &equaliser{m: m, per: m.Plain.Across * m.Plain.Down, codes: c, lengths: newLengths(&c[lumaAC])}
 	for z, q := range m.Plain.Quant[0] {
 		e.weights[z] = float32(q) * float32(q)
 	}
 	for v := range e.side {
-		n := 4 * m.Run
+		n := e.per * m.Run
 		e.side[v] = side{
 			blocks: make([]Block, n), ideal: make([][64]float32, n), real: make([]bool, n), opts: make([][optSpan]edit, n),
 			cost: make([][span]float32, n), choice: make([][span]int8, n), work: make([]Block, n),
@@ -107,24 +145,41 @@ func newEqualiser(m *Marked) *equaliser {
 // run writes the segment of MCUs mx0..mx1-1 in row my to both writers and stores
 // the coefficients written in as. It reports whether the segment carries the mark.
 func (e *equaliser) run(mx0, mx1, my int, d *dcs, w *[2]writer, as [2]*Frame) bool {
-	marked := true
 	for v := range e.side {
 		e.load(v, mx0, mx1, my)
 	}
-	if !e.equalise(mx0, mx1, my, *d, w) {
-		marked = false
+	marked := e.equalise(mx0, mx1, my, *d, w) && e.both(mx0, mx1, my, d, w)
+	if !marked {
 		e.bare(mx0, mx1, my)
+		e.both(mx0, mx1, my, d, w)
 	}
-	n := 4 * (mx1 - mx0)
-	before := *d
-	for v := range w {
-		*d = before
-		e.write(&w[v], e.side[v].work[:n], mx0, mx1, my, d)
-		for i := range n {
-			*as[v].Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1) = e.side[v].work[i]
-		}
+	for v := range e.side {
+		e.store(v, e.side[v].work, as[v], mx0, mx1, my)
 	}
 	return marked
+}
+
+// both writes both variants. It writes nothing and reports false if their last
+// bits, which go into the next segment's first byte, differ: chroma can be so
+// short only with tables of very short codes.
+func (e *equaliser) both(mx0, mx1, my int, d *dcs, w *[2]writer) bool {
+	before, start := *d, *w
+	for v := range w {
+		*d = before
+		e.write(&w[v], e.side[v].work[:e.per*(mx1-mx0)], mx0, mx1, my, d)
+	}
+	if w[0].n != w[1].n || w[0].acc != w[1].acc || len(w[0].buf) != len(w[1].buf) {
+		*d, *w = before, start
+		return false
+	}
+	return true
+}
+
+// store puts variant v's blocks of a segment into a frame.
+func (e *equaliser) store(v int, blocks []Block, f *Frame, mx0, mx1, my int) {
+	for i := range e.per * (mx1 - mx0) {
+		*f.Luma.At(f.lumaAt(mx0, my, i)) = blocks[i]
+	}
 }
 
 // load rounds variant v of the segment. The DC of the last real luma block is
@@ -134,8 +189,8 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 	s := &e.side[v]
 	sign := float32(2*v - 1)
 	last := 0
-	for i := range 4 * (mx1 - mx0) {
-		x, y := 2*(mx0+i/4)+i&1, 2*my+i%4>>1
+	for i := range e.per * (mx1 - mx0) {
+		x, y := e.m.Plain.lumaAt(mx0, my, i)
 		s.real[i] = e.m.Plain.Real(x, y)
 		if !s.real[i] {
 			continue
@@ -149,9 +204,8 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 			s.blocks[i][z] = round(f)
 		}
 	}
-	x, y := 2*(mx0+last/4)+last&1, 2*my+last%4>>1
-	s.blocks[last][0] = e.m.Plain.Luma.At(x, y)[0]
-	s.dummies(s.blocks, 4*(mx1-mx0))
+	s.blocks[last][0] = e.m.Plain.Luma.At(e.m.Plain.lumaAt(mx0, my, last))[0]
+	s.dummies(s.blocks, e.per*(mx1-mx0))
 }
 
 // dummies fills the blocks that cover no pixels.
@@ -175,8 +229,8 @@ func round(f float32) int16 {
 // bare gives both variants the unringed coefficients.
 func (e *equaliser) bare(mx0, mx1, my int) {
 	for v := range e.side {
-		for i := range 4 * (mx1 - mx0) {
-			e.side[v].work[i] = *e.m.Plain.Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1)
+		for i := range e.per * (mx1 - mx0) {
+			e.side[v].work[i] = *e.m.Plain.Luma.At(e.m.Plain.lumaAt(mx0, my, i))
 		}
 	}
 }
@@ -184,8 +238,8 @@ func (e *equaliser) bare(mx0, mx1, my int) {
 // write appends the segment and moves the DC values on.
 func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
 	for mx := mx0; mx < mx1; mx++ {
-		for i := range 4 {
-			b := &luma[4*(mx-mx0)+i]
+		for i := range e.per {
+			b := &luma[e.per*(mx-mx0)+i]
 			w.block(b, d[0], lumaDC, lumaAC)
 			d[0] = b[0]
 		}
@@ -196,15 +250,15 @@ func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
 // measure returns the length of the segment's work blocks in bits, and how many
 // of them are stuffing.
 func (e *equaliser) measure(v, mx0, mx1, my int, d dcs, start *writer) (all, stuffing int) {
-	w := writer{buf: e.scratch[:0], acc: start.acc, n: start.n}
-	e.write(&w, e.side[v].work[:4*(mx1-mx0)], mx0, mx1, my, &d)
+	w := writer{buf: e.scratch[:0], codes: e.codes, acc: start.acc, n: start.n}
+	e.write(&w, e.side[v].work[:e.per*(mx1-mx0)], mx0, mx1, my, &d)
 	e.scratch = w.buf
 	return 8*len(w.buf) + int(w.n) - int(start.n), 8 * w.stuffed
 }
 
 // equalise edits the work blocks until both variants have the same length.
 func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
-	n := 4 * (mx1 - mx0)
+	n := e.per * (mx1 - mx0)
 	var all, stuffing [2]int
 	for v := range e.side {
 		s := &e.side[v]
@@ -350,7 +404,7 @@ func (e *equaliser) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
 	for z := 1; z < 64; z++ {
 		after := int(next[z+1])
 		for _, to := range [2]int16{b[z] - 1, b[z] + 1} {
-			by := length(b, prev, z, after, to) - length(b, prev, z, after, b[z])
+			by := e.length(b, prev, z, after, to) - e.length(b, prev, z, after, b[z])
 			if by < -most || by > most || to < -1023 || to > 1023 {
 				continue
 			}
@@ -367,14 +421,18 @@ func (e *equaliser) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
 
 // length is the bits of what lies after coefficient prev up to and with
 // coefficient after (64: the end of the block), if coefficient z were v.
-func length(b *Block, prev, z, after int, v int16) int {
-	n := 0
+func (e *equaliser) length(b *Block, prev, z, after int, v int16) int {
+	l := e.lengths
+	n := int32(0)
 	if v != 0 {
-		n = acBits(z-prev-1, v)
+		n = l.of[(z-prev-1)&63][category(v)&15]
 		prev = z
 	}
-	if after == 64 {
-		return n + eobBits(prev)
+	switch {
+	case after < 64:
+		n += l.of[(after-prev-1)&63][category(b[after])&15]
+	case prev < 63:
+		n += l.eob
 	}
-	return n + acBits(after-prev-1, b[after])
+	return int(n)
 }
