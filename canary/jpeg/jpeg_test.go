@@ -16,8 +16,12 @@ import (
 // scene makes a marked picture out of random coefficients that thin out towards
 // high frequencies like those of photos; busy scales them.
 func scene(w, h, run int, busy float32, seed uint64) *jpeg.Marked {
+	return sceneIn(jpeg.Default(90), w, h, run, busy, seed)
+}
+
+func sceneIn(d *jpeg.Dialect, w, h, run int, busy float32, seed uint64) *jpeg.Marked {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	f := jpeg.NewFrame(w, h, jpeg.Default(90))
+	f := jpeg.NewFrame(w, h, d)
 	m := &jpeg.Marked{Plain: f, Run: run}
 	m.Base, m.Bump = make([][64]float32, len(f.Luma.Blocks)), make([][64]float32, len(f.Luma.Blocks))
 	draw := func(z int, scale float32) float32 {
@@ -55,8 +59,8 @@ func choose(m *jpeg.Marked, p *jpeg.Pair, bit func(k int) int) ([]byte, *jpeg.Fr
 		}
 		copy(out[p.Off[k]:p.Off[k+1]], p.Files[1][p.Off[k]:p.Off[k+1]])
 		for mx := k % perRow * m.Run; mx < min(cols, (k%perRow+1)*m.Run); mx++ {
-			for i := range 4 {
-				x, y := 2*mx+i&1, 2*(k/perRow)+i>>1
+			for i := range f.Across * f.Down {
+				x, y := f.Across*mx+i%f.Across, f.Down*(k/perRow)+i/f.Across
 				*f.Luma.At(x, y) = *p.As[1].Luma.At(x, y)
 			}
 		}
