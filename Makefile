@@ -9,6 +9,7 @@ FUZZTIME    ?= 20s
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
 .PHONY: all build test check fuzz bench bench-mark bench-recall readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-plant readme demo clean
 
 all: build
 
@@ -51,6 +52,11 @@ bench-mark:
 PLANTED ?= 100000
 bench-recall:
 	$(GO) run ./internal/recall/cmd -photos "$(PHOTOS)" -planted $(PLANTED)
+# What preparing and serving a picture costs, as ratios to a copy of the same
+# bytes and to libjpeg-turbo; then how well files can be told from ordinary ones.
+bench-plant:
+	$(GO) run ./internal/bench/pace -photos "$(or $(PHOTOS),../shared/photos)"
+	$(GO) run ./internal/bench/tell -photos "$(or $(PHOTOS),../shared/photos)"
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -10,16 +10,20 @@ import (
 	"birdring/canary/ring"
 )
 
-// Format BRP1 of a prepared picture, integers little-endian:
+// Format BRP2 of a prepared picture, integers little-endian:
 //
-//	"BRP1", layout u8, code u8, epoch u8, run u8, num u32, width u16, height u16,
-//	segments u32, bytes of a rendition u32, length of the id u8, the id,
+//	"BRP2", layout u8, code u8, epoch u8, run u8, num u32, width u16, height u16,
+//	segments u32, bytes of a rendition u32, MCU width and height in luma pixels u8 u8,
+//	length of the id u8, the id,
 //	uvarint length of the header, uvarint length of every segment,
 //	a rendition of zeros only, the segments of one of ones only,
 //	CRC-32C of all that u32
+//
+// BRP1 is the same without the MCU's size, which is 16 x 16.
 const (
-	formatMagic = "BRP1"
-	formatFixed = len(formatMagic) + 4 + 4 + 2 + 2 + 4 + 4 + 1
+	formatMagic = "BRP2"
+	formatOne   = "BRP1"
+	formatFixed = len(formatMagic) + 4 + 4 + 2 + 2 + 4 + 4 + 2 + 1
 )
 
 // maxID is the most bytes a picture's id may have.
@@ -44,26 +48,31 @@ func (p *Picture) MarshalBinary() ([]byte, error) {
 	out = binary.LittleEndian.AppendUint16(out, uint16(p.H))
 	out = binary.LittleEndian.AppendUint32(out, uint32(p.Segments()))
 	out = binary.LittleEndian.AppendUint32(out, uint32(p.Size()))
-	out = append(out, byte(len(p.ID)))
+	out = append(out, byte(p.MCU[0]), byte(p.MCU[1]), byte(len(p.ID)))
 	out = append(out, p.ID...)
 	before := uint32(0)
 	for _, at := range p.starts {
 		out = binary.AppendUvarint(out, uint64(at-before))
 		before = at
 	}
-	out = append(out, p.files[0]...)
-	out = append(out, p.files[1][first:last]...)
+	out = append(out, p.variant(0)...)
+	out = append(out, p.variant(1)[first:last]...)
 	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli)), nil
 }
 
-// UnmarshalPicture reads format BRP1. The result shares no memory with data.
+// UnmarshalPicture reads formats BRP2 and BRP1. The result shares no memory with data.
 func UnmarshalPicture(data []byte) (*Picture, error) {
+	fixed := formatFixed
 	switch {
 	case len(data) < len(formatMagic) || string(data[:3]) != formatMagic[:3]:
 		return nil, errors.New("not a prepared picture")
-	case data[3] != formatMagic[3]:
-		return nil, fmt.Errorf("prepared picture of format %q: this program reads %s", data[:4], formatMagic)
-	case len(data) < formatFixed+4:
+	case string(data[:4]) == formatOne:
+		fixed -= 2
+	case string(data[:4]) != formatMagic:
+		return nil, fmt.Errorf("prepared picture of format %q: this program reads %s and %s", data[:4], formatMagic, formatOne)
+	}
+	switch {
+	case len(data) < fixed+4:
 		return nil, errors.New("prepared picture is cut off")
 	}
 	body := data[:len(data)-4]
@@ -72,7 +81,10 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 	}
 	p := &Picture{
 		Code: ring.Code(body[5]), Epoch: body[6], Run: int(body[7]), Num: binary.LittleEndian.Uint32(body[8:]),
-		W: int(binary.LittleEndian.Uint16(body[12:])), H: int(binary.LittleEndian.Uint16(body[14:])),
+		W: int(binary.LittleEndian.Uint16(body[12:])), H: int(binary.LittleEndian.Uint16(body[14:])), MCU: [2]int{16, 16},
+	}
+	if fixed == formatFixed {
+		p.MCU = [2]int{int(body[24]), int(body[25])}
 	}
 	if body[4] != ring.Layout {
 		return nil, fmt.Errorf("prepared picture of ring layout %d: this program knows %d", body[4], ring.Layout)
@@ -80,15 +92,20 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 	if p.Code != ring.U && p.Code != ring.D {
 		return nil, fmt.Errorf("prepared picture of code %d: this program knows U (1) and D (2)", body[5])
 	}
-	if p.W < 1 || p.H < 1 || p.W > maxSide || p.H > maxSide || p.Run < 1 || p.Run > maxSide/16 {
+	if p.W < 1 || p.H < 1 || p.W > maxSide || p.H > maxSide || p.Run < 1 || p.Run > maxSide/8 {
 		return nil, fmt.Errorf("prepared picture of %d x %d pixels, run %d: out of bounds", p.W, p.H, p.Run)
+	}
+	for _, n := range p.MCU {
+		if n != 8 && n != 16 {
+			return nil, fmt.Errorf("prepared picture with MCUs of %d x %d pixels: 8 or 16 are known", p.MCU[0], p.MCU[1])
+		}
 	}
 	segments, size := binary.LittleEndian.Uint32(body[16:]), binary.LittleEndian.Uint32(body[20:])
 	if int64(segments) != int64(p.Grid().Segments()) {
 		return nil, fmt.Errorf("prepared picture with %d segments: its size gives %d", segments, p.Grid().Segments())
 	}
-	rest := body[formatFixed:]
-	n := int(body[formatFixed-1])
+	rest := body[fixed:]
+	n := int(body[fixed-1])
 	if n > maxID || len(rest) < n {
 		return nil, errors.New("prepared picture with a bad id")
 	}
@@ -121,8 +138,9 @@ func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 	if int64(len(rest)) != size+last-first {
 		return errors.New("prepared picture: its parts do not add up")
 	}
-	p.files[0] = bytes.Clone(rest[:size])
-	p.files[1] = bytes.Clone(rest[:size])
-	copy(p.files[1][first:last], rest[size:])
+	ones := bytes.Clone(rest[:size])
+	copy(ones[first:last], rest[size:])
+	p.size = int(size)
+	p.forms = newForms([2][]byte{rest[:size], ones}, p.starts)
 	return nil
 }

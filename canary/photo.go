@@ -24,14 +24,21 @@ const (
 	minSide     = 320  // px
 	maxSide     = 4096 // px
 	minSegments = 600  // fewer are read too rarely after a crop
+
+	minSmallSide = 48 // px, of a thumbnail
+	minSmall     = 24 // segments of a thumbnail
 )
 
-// quality of the prepared JPEG, as libjpeg counts it.
+// quality of the prepared JPEG where no dialect is given, as libjpeg counts it.
 const quality = 90
 
-// flatRun is the mean number of bytes of a one-MCU segment below which segments
-// take two MCUs: copying shorter ones costs more than it gains.
-const flatRun = 34
+// segmentArea is the least area of a segment in pixels: 16 x 16, one MCU of 4:2:0.
+const segmentArea = 256
+
+// flatBytes is the mean number of bytes of a segment below which segments are
+// made twice as long: several short ones meet in a line of 64 bytes, and
+// choosing costs more than copying.
+const flatBytes = 56
 
 // Picture is a photo prepared once: two variants of every segment, brought to
 // the same length, so that any choice of variants joins to an ordinary JPEG file.
@@ -40,11 +47,13 @@ type Picture struct {
 	ID     string
 	Num    uint32 // dense object number, sealed into links
 	W, H   int
-	Run    int // MCUs per segment
+	MCU    [2]int // width, height in luma pixels
+	Run    int    // MCUs per segment
 	Code   ring.Code
-	Epoch  uint8     // key epoch, for ever
-	files  [2][]byte // the renditions of zeros only and of ones only
-	starts []uint32  // where each segment begins in either file, and where the last one ends
+	Epoch  uint8    // key epoch, for ever
+	size   int      // bytes of a rendition
+	starts []uint32 // where each segment begins in it, and where the last one ends
+	forms  *forms
 }
 
 // PrepareOptions name the picture and its secrets.
@@ -54,6 +63,9 @@ type PrepareOptions struct {
 	Code  ring.Code
 	Epoch uint8
 	Key   []byte // 32 bytes, from Keyring.PictureKey
+
+	Dialect *jpeg.Dialect // what the file looks like; nil: libjpeg's default, quality 90
+	Small   bool          // a thumbnail beside a larger picture of the photo: few segments will do
 }
 
 // Report says how a photo took the mark.
@@ -64,7 +76,7 @@ type Report struct {
 	Bytes      int     // of every rendition
 	PlainBytes int     // of the unringed JPEG
 	Bare       int     // segments left without a mark because no equal length was found
-	SelfBits   float64 // evidence that a 320 px, q75 copy of a rendition gave in the self-check
+	SelfBits   float64 // evidence that a q75 copy of a rendition, at most 320 px, gave in the self-check
 }
 
 // Prepare encodes an upright photo, at most 4096 x 4096 pixels, with its mark.
@@ -75,20 +87,16 @@ func Prepare(img image.Image, o PrepareOptions) (*Picture, *Report, error) {
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
-	if err := checkSize(img.Bounds().Dx(), img.Bounds().Dy()); err != nil {
+	if err := checkSize(img.Bounds().Dx(), img.Bounds().Dy(), o.Small); err != nil {
 		return nil, nil, err
 	}
 	signs, err := hkdf.Key(sha256.New, o.Key, nil, "birdring/picture/v1/sign", 16)
 	if err != nil {
 		return nil, nil, fmt.Errorf("draw the signs of picture %s: %w", o.ID, err)
 	}
-	s := newSource(img)
+	s := newSource(img, o.dialect())
 	plainBytes := len(s.frame.Encode())
-	run := 1
-	if cols, rows := s.frame.MCUs(); plainBytes < flatRun*cols*rows && jpeg.Segments(cols, rows, 2) >= minSegments {
-		run = 2
-	}
-	plan, err := mark.NewPlan(mark.Plane{W: s.frame.W, H: s.frame.H, Pix: s.luma}, run, signs)
+	plan, err := mark.NewPlan(mark.Plane{W: s.frame.W, H: s.frame.H, Pix: s.luma}, gridFor(s.frame, plainBytes), signs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,19 +106,32 @@ func Prepare(img image.Image, o PrepareOptions) (*Picture, *Report, error) {
 	}
 	p := newPicture(pair, plan.Grid, o)
 	rep.Bytes, rep.PlainBytes, rep.Bare = p.Size(), plainBytes, pair.Bare
-	if err := selfCheck(p, pair, o.Key, rep); err != nil {
+	if err := selfCheck(p, pair, &o, rep); err != nil {
 		return nil, rep, err
 	}
 	return p, rep, nil
 }
 
-// PreparePlain encodes a photo as Prepare does, but without a mark: what the
-// renditions' PSNR refers to. Nothing keeps or serves it.
-func PreparePlain(img image.Image) ([]byte, error) {
+// gridFor chooses how long segments are: 256 pixels of area, twice that where
+// they would be short in bytes and enough are left, or too many to be rendered.
+func gridFor(f *jpeg.Frame, plainBytes int) mark.Grid {
+	w, h := f.MCU()
+	g := mark.Grid{W: f.W, H: f.H, MCU: w, Row: h, Run: max(1, segmentArea/(w*h))}
+	long := g
+	long.Run *= 2
+	if n := g.Segments(); n > mostRendered || plainBytes < flatBytes*n && long.Segments() >= minSegments {
+		return long
+	}
+	return g
+}
+
+// PreparePlain encodes a photo as Prepare does in a dialect (nil: the default),
+// but without a mark: what the renditions' PSNR refers to. Nothing keeps or serves it.
+func PreparePlain(img image.Image, d *jpeg.Dialect) ([]byte, error) {
 	if w, h := img.Bounds().Dx(), img.Bounds().Dy(); w < 1 || h < 1 || w > maxSide || h > maxSide {
 		return nil, fmt.Errorf("%w: %d x %d pixels, at most %d x %d", ErrTooLarge, w, h, maxSide, maxSide)
 	}
-	return newSource(img).frame.Encode(), nil
+	return newSource(img, (&PrepareOptions{Dialect: d}).dialect()).frame.Encode(), nil
 }
 
 func (o *PrepareOptions) check() error {
@@ -126,26 +147,38 @@ func (o *PrepareOptions) check() error {
 	return nil
 }
 
-func checkSize(w, h int) error {
+func (o *PrepareOptions) dialect() *jpeg.Dialect {
+	if o.Dialect != nil {
+		return o.Dialect
+	}
+	return jpeg.Default(quality)
+}
+
+func checkSize(w, h int, small bool) error {
+	side, segments := minSide, minSegments
+	if small {
+		side, segments = minSmallSide, minSmall
+	}
 	switch cells := jpeg.Segments((w+15)/16, (h+15)/16, 1); {
 	case w > maxSide || h > maxSide:
 		return fmt.Errorf("%w: %d x %d pixels, at most %d x %d", ErrTooLarge, w, h, maxSide, maxSide)
-	case min(w, h) < minSide:
-		return fmt.Errorf("%w: %d x %d pixels, the shorter side must have %d", ErrTooSmall, w, h, minSide)
-	case cells < minSegments:
-		return fmt.Errorf("%w: %d x %d pixels hold %d segments of 16 x 16, at least %d are needed", ErrTooSmall, w, h, cells, minSegments)
+	case min(w, h) < side:
+		return fmt.Errorf("%w: %d x %d pixels, the shorter side must have %d", ErrTooSmall, w, h, side)
+	case cells < segments:
+		return fmt.Errorf("%w: %d x %d pixels hold %d segments of 16 x 16, at least %d are needed", ErrTooSmall, w, h, cells, segments)
 	}
 	return nil
 }
 
 func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
 	p := &Picture{
-		ID: o.ID, Num: o.Num, W: g.W, H: g.H, Run: g.Run, Code: o.Code, Epoch: o.Epoch, files: pair.Files,
-		starts: make([]uint32, len(pair.Off)),
+		ID: o.ID, Num: o.Num, W: g.W, H: g.H, MCU: [2]int{g.MCU, g.Row}, Run: g.Run, Code: o.Code, Epoch: o.Epoch,
+		size: len(pair.Files[0]), starts: make([]uint32, len(pair.Off)),
 	}
 	for i, at := range pair.Off {
 		p.starts[i] = uint32(at)
 	}
+	p.forms = newForms(pair.Files, p.starts)
 	return p
 }
 
@@ -153,17 +186,22 @@ func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
 func (p *Picture) Segments() int { return len(p.starts) - 1 }
 
 // Size is the length of every rendition in bytes.
-func (p *Picture) Size() int { return len(p.files[0]) }
+func (p *Picture) Size() int { return p.size }
 
 // Grid says where the segments lie.
-func (p *Picture) Grid() mark.Grid { return mark.Grid{W: p.W, H: p.H, MCU: 16, Run: p.Run} }
+func (p *Picture) Grid() mark.Grid {
+	return mark.Grid{W: p.W, H: p.H, MCU: p.MCU[0], Row: p.MCU[1], Run: p.Run}
+}
+
+// variant is the rendition of zeros only or of ones only.
+func (p *Picture) variant(v int) []byte { return p.forms.variant(v, p.starts, p.size) }
 
 // Reference is the original as the reader needs it: mean and half difference of
 // the two variants, from the coefficients really written, not rounded to 8 bits.
 func (p *Picture) Reference() (*mark.Reference, error) {
 	var planes [2][]float32
-	for v, data := range p.files {
-		f, err := jpeg.Parse(data)
+	for v := range planes {
+		f, err := jpeg.Parse(p.variant(v))
 		if err != nil {
 			return nil, fmt.Errorf("picture %s, variant %d: %w", p.ID, v, err)
 		}

@@ -14,21 +14,22 @@ import (
 
 // Demands of the self-check.
 const (
-	selfSide = 320 // px: a thumbnail as clone sites make them
-	selfBits = 80  // bits that it must still hold; the line is 64
+	selfSide  = 320 // px: a thumbnail as clone sites make them
+	selfBits  = 80  // bits that it must still hold; the line is 64
+	smallBits = 10  // bits that a thumbnail of ours must hold when saved again: other finds add up with it
 )
 
 // selfCheck reads a thumbnail of a rendition back, the transform being known,
 // and refuses a photo that would not hold its ring.
-func selfCheck(p *Picture, pair *jpeg.Pair, key []byte, rep *Report) error {
-	r, err := NewRenderer(p, key)
+func selfCheck(p *Picture, pair *jpeg.Pair, o *PrepareOptions, rep *Report) error {
+	r, err := NewRenderer(p, o.Key)
 	if err != nil {
 		return err
 	}
 	word := make([]uint64, r.book.Words())
 	r.book.Codeword(word, uint64(MaxControl))
 	planes := [2][]float32{pair.As[0].LumaPlane(), pair.As[1].LumaPlane()}
-	suspect, t, err := thumbnail(choose(planes, p.Grid(), word, r.order), p.W, p.H)
+	suspect, t, err := thumbnail(choose(planes, p.Grid(), word, r.book.Order()), p.W, p.H)
 	if err != nil {
 		return err
 	}
@@ -41,8 +42,12 @@ func selfCheck(p *Picture, pair *jpeg.Pair, key []byte, rep *Report) error {
 		return fmt.Errorf("self-check of picture %s: %w", p.ID, err)
 	}
 	rep.SelfBits = float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(MaxControl))})) / 1000
-	if rep.SelfBits < selfBits {
-		return fmt.Errorf("%w: a thumbnail of %d px would hold %.0f bits of it, %d are needed", ErrTooPlain, selfSide, max(0, rep.SelfBits), selfBits)
+	least, side := selfBits, min(selfSide, max(p.W, p.H))
+	if o.Small {
+		least = smallBits
+	}
+	if rep.SelfBits < float64(least) {
+		return fmt.Errorf("%w: a copy of %d px would hold %.0f bits of it, %d are needed", ErrTooPlain, side, max(0, rep.SelfBits), least)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package canary
 import (
 	"image"
 	"image/draw"
-	"math"
 
 	"birdring/canary/jpeg"
 	"birdring/canary/mark"
@@ -18,42 +17,67 @@ type source struct {
 
 // newSource converts and transforms a photo with libjpeg's roundings, so that
 // coefficients are distributed as in any ordinary file: samples of 8 bits, chroma
-// the mean of 2x2 pixels rounded down and up by turns, the picture's edge
-// repeated outside it.
-func newSource(img image.Image) *source {
+// the mean of the pixels it stands for, the picture's edge repeated outside it.
+func newSource(img image.Image, d *jpeg.Dialect) *source {
 	rgb := toRGBA(img)
 	w, h := rgb.Rect.Dx(), rgb.Rect.Dy()
-	f := jpeg.NewFrame(w, h, quality)
+	f := jpeg.NewFrame(w, h, d)
 	cols, rows := f.MCUs()
-	pw, ph := 16*cols, 16*rows
+	mw, mh := f.MCU()
+	pw, ph := mw*cols, mh*rows
 	s := &source{frame: f, luma: make([]float32, 0, w*h)}
-	y, cb, cr := make([]float32, pw*ph), make([]float32, pw*ph/4), make([]float32, pw*ph/4)
+	y, cb, cr := make([]float32, pw*ph), make([]float32, pw*ph), make([]float32, pw*ph)
 	for py := range h {
 		row := rgb.Pix[py*rgb.Stride:]
-		half := py / 2 * (pw / 2)
 		for px := range w {
-			r, g, b := float32(row[4*px]), float32(row[4*px+1]), float32(row[4*px+2])
-			l := 0.299*r + 0.587*g + 0.114*b
-			s.luma = append(s.luma, l)
-			y[py*pw+px] = floor(l+0.5) - 128
-			c := half + px/2
-			cb[c] += floor(-0.168735892*r - 0.331264108*g + 0.5*b + 128.49999)
-			cr[c] += floor(0.5*r - 0.418687589*g - 0.081312411*b + 128.49999)
+			// BT.601 with 16 bits after the point, as jccolor.c has it.
+			r, g, b := int32(row[4*px]), int32(row[4*px+1]), int32(row[4*px+2])
+			l := 19595*r + 38470*g + 7471*b
+			s.luma = append(s.luma, float32(l)/65536)
+			i := py*pw + px
+			y[i] = float32((l+32768)>>16 - 128)
+			cb[i] = float32((-11059*r - 21709*g + 32768*b + 128<<16 + 32767) >> 16)
+			cr[i] = float32((32768*r - 27439*g - 5329*b + 128<<16 + 32767) >> 16)
 		}
 	}
-	for _, c := range [2][]float32{cb, cr} {
-		completeEdge(c, w, h, pw/2)
-		for i, sum := range c {
-			c[i] = floor((sum+1+float32(i%(pw/2)&1))/4) - 128
-		}
-		extend(c, (w+1)/2, (h+1)/2, pw/2, ph/2)
+	for _, p := range [3][]float32{y, cb, cr} {
+		extend(p, w, h, pw, ph)
 	}
-	extend(y, w, h, pw, ph)
 	s.base = transform(y, pw, &f.Quant[0], f.Luma.Blocks)
-	transform(cb, pw/2, &f.Quant[1], f.Cb.Blocks)
-	transform(cr, pw/2, &f.Quant[1], f.Cr.Blocks)
+	ch := (h + d.Down - 1) / d.Down
+	for i, g := range [2]*jpeg.Grid{&f.Cb, &f.Cr} {
+		c := downsample([2][]float32{cb, cr}[i], pw, d.Across, d.Down)
+		extend(c, pw/d.Across, ch, pw/d.Across, ph/d.Down)
+		transform(c, pw/d.Across, &f.Quant[1], g.Blocks)
+	}
 	f.FillDummies()
 	return s
+}
+
+// downsample is the mean of every across x down samples of a plane, less 128.
+// Halves are rounded down and up by turns along a row, as libjpeg does.
+func downsample(p []float32, stride, across, down int) []float32 {
+	n := float32(across * down)
+	out := make([]float32, 0, len(p)/(across*down))
+	for y := 0; y < len(p)/stride; y += down {
+		for x := 0; x < stride; x += across {
+			sum := float32(0)
+			for dy := range down {
+				for _, f := range p[(y+dy)*stride+x:][:across] {
+					sum += f
+				}
+			}
+			bias := float32(0)
+			switch {
+			case across == 2:
+				bias = float32(down - 1 + x/2&1)
+			case down == 2:
+				bias = 1
+			}
+			out = append(out, floor((sum+bias)/n)-128)
+		}
+	}
+	return out
 }
 
 // floor is for values that are not negative.
@@ -70,21 +94,6 @@ func toRGBA(img image.Image) *image.RGBA {
 	return m
 }
 
-// completeEdge completes the sums that only half a 2x2 cell fell into: an odd
-// last column or row counts twice.
-func completeEdge(c []float32, w, h, stride int) {
-	if w%2 == 1 {
-		for y := range (h + 1) / 2 {
-			c[y*stride+w/2] *= 2
-		}
-	}
-	if h%2 == 1 {
-		for x := range (w + 1) / 2 {
-			c[h/2*stride+x] *= 2
-		}
-	}
-}
-
 // extend repeats the last column and row of a w x h plane up to pw x ph.
 func extend(p []float32, w, h, pw, ph int) {
 	for y := range h {
@@ -98,14 +107,28 @@ func extend(p []float32, w, h, pw, ph int) {
 	}
 }
 
-// transform fills blocks with the rounded coefficients of a plane and returns the unrounded ones.
+// transform fills blocks with the rounded coefficients of a plane of whole
+// numbers and returns the unrounded ones.
 func transform(p []float32, stride int, q *[64]uint16, blocks []jpeg.Block) [][64]float32 {
 	out := make([][64]float32, len(blocks))
 	perRow := stride / 8
 	for i := range blocks {
-		steps(p[i/perRow*8*stride+i%perRow*8:], stride, q, &out[i])
-		for z, f := range out[i] {
-			blocks[i][z] = int16(max(-1023, min(1023, math.Round(float64(f)))))
+		var px [64]int32
+		for y := range 8 {
+			for x, f := range p[i/perRow*8*stride+i%perRow*8+y*stride:][:8] {
+				px[8*y+x] = int32(f)
+			}
+		}
+		jpeg.IntFDCT(&px)
+		for z := range 64 {
+			v, step := px[jpeg.Zigzag(z)], 8*int32(q[z])
+			out[i][z] = float32(v) / float32(step)
+			if v < 0 {
+				v = -((-v + step/2) / step)
+			} else {
+				v = (v + step/2) / step
+			}
+			blocks[i][z] = int16(max(-1023, min(1023, v)))
 		}
 	}
 	return out
@@ -126,7 +149,8 @@ func steps(p []float32, stride int, q *[64]uint16, out *[64]float32) {
 // bumpSteps is the plan's bumps at gain 1 as coefficients, like source.base.
 func bumpSteps(plan *mark.Plan, f *jpeg.Frame) [][64]float32 {
 	cols, rows := f.MCUs()
-	pw, ph := 16*cols, 16*rows
+	mw, mh := f.MCU()
+	pw, ph := mw*cols, mh*rows
 	padded := make([]float32, pw*ph)
 	for y := range plan.Bump.H {
 		copy(padded[y*pw:], plan.Bump.Pix[y*plan.Bump.W:(y+1)*plan.Bump.W])

@@ -40,7 +40,8 @@ type world struct {
 	byNum    map[uint32]int
 	photos   map[string]int // photo id -> index into pictures
 	photoNum map[uint32]int
-	of       [][]int // per decoy: its pictures in order
+	of       [][]int          // per decoy: its pictures in order
+	groups   map[string][]int // per photo group: its pictures, the largest first
 }
 
 // decoyCache holds the newest world that was read.
@@ -76,7 +77,7 @@ func (r *Registry) world(ctx context.Context) (*world, error) {
 func readWorld(ctx context.Context, tx *sql.Tx) (*world, error) {
 	w := &world{
 		byID: map[string]int{}, byHandle: map[string]int{}, byNum: map[uint32]int{},
-		photos: map[string]int{}, photoNum: map[uint32]int{},
+		photos: map[string]int{}, photoNum: map[uint32]int{}, groups: map[string][]int{},
 	}
 	if err := tx.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = 'decoys'`).Scan(&w.revision); err != nil {
 		return nil, err
@@ -137,6 +138,7 @@ func (w *world) readPictures(ctx context.Context, tx *sql.Tx) (err error) {
 			w.decoys[p.decoy].Avatar = p.id
 		}
 		w.of[p.decoy] = append(w.of[p.decoy], i)
+		w.groups[p.group] = append(w.groups[p.group], i)
 	}
 	return err
 }

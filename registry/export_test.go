@@ -1,10 +1,15 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
+
+	"birdring/beacon/decode"
+	"birdring/canary/ring"
 )
 
 // LimitPages makes the disk look full: the database may not grow beyond n pages.
@@ -38,4 +43,35 @@ func (r *Registry) Advance(d time.Duration) error {
 // Alarm raises an alarm.
 func (r *Registry) Alarm(kind, text string) error {
 	return r.db.Write(context.Background(), func(tx *sql.Tx) error { return raiseAlarm(context.Background(), tx, kind, text, text) })
+}
+
+// GroupBits is what a file says about an account by each picture it could come
+// from, in the order of their numbers.
+func (r *Registry) GroupBits(ctx context.Context, data []byte, account string) ([]float64, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
+	img, err := decode.Decode(ctx, data, decode.Default())
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.look(ctx, w, img, nil)
+	if err != nil || len(all) != 1 {
+		return nil, fmt.Errorf("%d photos found: %w", len(all), err)
+	}
+	f := slices.SortedFunc(slices.Values(all[0]), func(a, b lookalike) int { return cmp.Compare(a.picture.num, b.picture.num) })
+	v, err := r.Number(ctx, account, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []float64
+	for _, s := range finding(f).reads() {
+		reading, err := r.prepareReading(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(v))}))/1000)
+	}
+	return out, nil
 }

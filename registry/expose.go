@@ -41,9 +41,11 @@ type Copy struct {
 
 // CopyPhoto is a viewer's copy of one picture.
 type CopyPhoto struct {
-	Photo string
-	URL   string
-	Token string // the part of the URL that says which picture and which viewer
+	Photo         string
+	URL           string
+	Token         string // the part of the URL that says which picture and which viewer
+	Group         string // the largest picture of its photo: itself, or that of which it is a smaller size
+	Width, Height int
 }
 
 // Expose records that decoys are put before viewers and returns their copies,
@@ -163,7 +165,9 @@ func (r *Registry) copyOf(w *world, s shown) Copy {
 	for _, i := range w.of[s.decoy] {
 		p := w.pictures[i]
 		token := r.keys.Seal(canary.Token{Kind: canary.KindPicture, Object: p.num, Viewer: s.viewer})
-		c.Photos = append(c.Photos, CopyPhoto{Photo: p.id, URL: r.publicURL + "/m/" + token + ".jpg", Token: token})
+		c.Photos = append(c.Photos, CopyPhoto{
+			Photo: p.id, URL: r.publicURL + "/m/" + token + ".jpg", Token: token, Group: p.group, Width: p.width, Height: p.height,
+		})
 	}
 	return c
 }

@@ -83,6 +83,10 @@ func (e *eye) newest(ctx context.Context, r *Registry, w *world) (*find.Index, e
 		if e.known[p.num] {
 			continue
 		}
+		if !p.main() { // found through the largest picture of its photo
+			e.known[p.num] = true
+			continue
+		}
 		print, err := r.print(ctx, p.num)
 		if err != nil {
 			return nil, err
@@ -153,6 +157,7 @@ func (r *Registry) look(ctx context.Context, w *world, img *decode.Image, anchor
 		}
 		starts[i] = append(starts[i], rough...)
 	}
+	add = w.wholeGroup(add)
 	for _, m := range index.Search(query, mostMatches) {
 		if i, ok := w.photos[m.ID]; ok {
 			add(i, m.Rough)
@@ -185,6 +190,9 @@ func (r *Registry) anchored(ctx context.Context, w *world, query *find.Query, an
 	small := max(query.W, query.H) <= smallSide && len(anchors) <= fewAnchors
 	for _, d := range anchors {
 		for _, i := range w.of[d] {
+			if !w.pictures[i].main() {
+				continue
+			}
 			print, err := r.print(ctx, w.pictures[i].num)
 			if err != nil {
 				return err

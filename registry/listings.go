@@ -99,7 +99,7 @@ func scanDecoy(w *world, rows *sql.Rows) (any, error) {
 	}
 	for _, j := range w.of[i] {
 		p := w.pictures[j]
-		row.Photos = append(row.Photos, PhotoRow{p.id, p.file, p.width, p.height, p.segments, p.code.String(), p.epoch, p.size})
+		row.Photos = append(row.Photos, PhotoRow{p.id, p.file, p.width, p.height, p.segments, p.code.String(), p.epoch, p.size, p.group})
 	}
 	for _, p := range d.Posts {
 		q := PostRow{Post: p.ID, Photo: p.Photo, Caption: p.Caption, Tags: append([]string{}, p.Tags...), Story: p.Story, At: p.At}

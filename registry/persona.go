@@ -16,10 +16,10 @@ func (p *planting) dress(d *canary.Decoy, pictures []*sprout) {
 	draft := p.r.keys.Persona(d.ID, d.Handle, d.Planted, posts, min(p.q.Stories, posts))
 	d.Locale, d.DisplayName, d.Bio = draft.Locale, draft.DisplayName, draft.Bio
 	d.Followers, d.Following, d.Joined = draft.Followers, draft.Following, draft.Joined
-	d.Avatar, d.Posts = pictures[0].id, draft.Posts
+	d.Avatar, d.Posts = pictures[0].id(), draft.Posts
 	for i := range d.Posts {
 		q := &d.Posts[i]
-		q.Photo = pictures[i+1].id
+		q.Photo = pictures[i+1].id()
 		if q.Story && p.q.StoryLife > 0 {
 			q.At, q.Expires = d.Planted, d.Planted.Add(p.q.StoryLife)
 		}

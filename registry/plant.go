@@ -10,10 +10,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"birdring/canary"
+	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 	"birdring/registry/sqlstore"
 )
@@ -32,6 +34,8 @@ type PlantRequest struct {
 	PerDecoy               int                                // pictures of a decoy, the first is the avatar (6)
 	Stories                int                                // how many of them are 24 h stories (none)
 	StoryLife              time.Duration                      // how long a story lives (24 h); set, stories begin when they are planted
+	Sizes                  []int                              // longer sides in pixels: each photo is prepared once for each, as one photo group (1080)
+	Dialect                *jpeg.Dialect                      // what the files look like (libjpeg's default, quality 90)
 	Code                   ring.Code                          // codebook (D)
 	MinHandleBits          float64                            // how hard a handle is to meet by chance, at least (the model's own)
 	Progress               func(done, total int, name string) // called after each picture, may be nil
@@ -49,6 +53,7 @@ type PlantedPhoto struct {
 	Photo, File   string
 	Width, Height int
 	Segments      int
+	Group         string // the largest picture of its photo: its own id, or that of which it is a smaller size
 }
 
 // Refused is a photo that was not planted.
@@ -60,8 +65,19 @@ type Refused struct {
 // ErrTooFew is wrapped when there are not enough photos.
 var ErrTooFew = errors.New("too few photos")
 
-// longestSide is what photos are reduced to before they are prepared, in pixels.
+// longestSide is what photos are reduced to before they are prepared, in
+// pixels, where no sizes are asked for.
 const longestSide = 1080
+
+// The sizes that can be asked for, in pixels, how many of them, and the longer
+// side below which a size beside others may carry few segments: what it says adds
+// up with finds of other photos.
+const (
+	smallSize = 640
+	leastSize = 64
+	mostSize  = 4096
+	mostSizes = 16
+)
 
 // maxNum is the largest number of a decoy or picture that a link can carry.
 const maxNum = 1<<24 - 1
@@ -79,12 +95,20 @@ func (q PlantRequest) complete() (PlantRequest, error) {
 	if q.MinHandleBits == 0 {
 		q.MinHandleBits = defaultHandleBits
 	}
+	if len(q.Sizes) == 0 {
+		q.Sizes = []int{longestSide}
+	}
+	q.Sizes = slices.Sorted(slices.Values(q.Sizes))
+	slices.Reverse(q.Sizes)
+	q.Sizes = slices.Compact(q.Sizes)
 	if q.Progress == nil {
 		q.Progress = func(int, int, string) {}
 	}
 	switch {
 	case q.Decoys < 0 || q.Personal < 0 || q.Dark < 0 || q.decoys() == 0:
 		return q, fmt.Errorf("plant %w: ask for at least one decoy", ErrInvalid)
+	case len(q.Sizes) > mostSizes || q.Sizes[0] > mostSize || q.Sizes[len(q.Sizes)-1] < leastSize:
+		return q, fmt.Errorf("plant %w: at most %d sizes of %d to %d pixels are wanted", ErrInvalid, mostSizes, leastSize, mostSize)
 	case q.PerDecoy < 1 || q.PerDecoy > 100:
 		return q, fmt.Errorf("plant %w: a decoy has 1 to 100 pictures, not %d", ErrInvalid, q.PerDecoy)
 	case q.Stories < 0 || q.Stories > 0 && q.Stories >= q.PerDecoy:
@@ -209,11 +233,13 @@ func (p *planting) plant(ctx context.Context, kind canary.Kind, b bed) (out Plan
 		}
 	}()
 	for _, s := range b.pictures {
-		to := p.r.pictureFile(s.id)
-		if err := os.Rename(s.staged, to); err != nil {
-			return out, err
+		for _, c := range s.cuttings {
+			to := p.r.pictureFile(c.id)
+			if err := os.Rename(c.staged, to); err != nil {
+				return out, err
+			}
+			moved = append(moved, to)
 		}
-		moved = append(moved, to)
 	}
 	if err := syncFolder(filepath.Join(p.r.dir, picturesDir)); err != nil {
 		return out, err
@@ -236,7 +262,9 @@ func (p *planting) plant(ctx context.Context, kind canary.Kind, b bed) (out Plan
 	})
 	out = Planted{Decoy: d, Refused: b.refused}
 	for _, s := range b.pictures {
-		out.Photos = append(out.Photos, PlantedPhoto{s.id, s.file, s.width, s.height, s.segments})
+		for _, c := range s.cuttings {
+			out.Photos = append(out.Photos, PlantedPhoto{c.id, s.file, c.width, c.height, c.segments, s.id()})
+		}
 	}
 	return out, err
 }
@@ -274,21 +302,29 @@ func insertDecoy(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
 }
 
 func insertPictures(ctx context.Context, tx *sql.Tx, d *canary.Decoy, pictures []*sprout, at time.Time) error {
-	for i, s := range pictures {
-		_, err := tx.ExecContext(ctx, `INSERT INTO pictures (num, id, decoy, position, photo_group, file, source, width, height, segments, code, layout, epoch, size, print, prepared_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			s.num, s.id, d.Num, i, s.id, s.file, s.source[:], s.width, s.height, s.segments, s.code, ring.Layout, s.epoch, s.size, s.print, at.UnixMicro())
-		if err != nil {
-			return err
+	position := 0
+	for _, s := range pictures {
+		for _, c := range s.cuttings {
+			if err := insertPicture(ctx, tx, d, s, c, position, at); err != nil {
+				return err
+			}
+			position++
 		}
 	}
 	return nil
 }
 
+func insertPicture(ctx context.Context, tx *sql.Tx, d *canary.Decoy, s *sprout, c *cutting, position int, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO pictures (num, id, decoy, position, photo_group, file, source, width, height, segments, code, layout, epoch, size, print, prepared_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		c.num, c.id, d.Num, position, s.id(), s.file, s.source[:], c.width, c.height, c.segments, s.code, ring.Layout, s.epoch, c.size, c.print, at.UnixMicro())
+	return err
+}
+
 func insertPosts(ctx context.Context, tx *sql.Tx, d *canary.Decoy, pictures []*sprout) error {
 	nums := map[string]uint32{}
 	for _, s := range pictures {
-		nums[s.id] = s.num
+		nums[s.id()] = s.cuttings[0].num
 	}
 	for i, p := range d.Posts {
 		tags, err := json.Marshal(append([]string{}, p.Tags...))

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"os"
 	"path/filepath"
@@ -30,26 +31,36 @@ type planting struct {
 	planted  *find.Index // what was planted before
 }
 
-// sprout is a photo on its way to become a picture.
+// sprout is a photo on its way to become a picture, or one of each size.
 type sprout struct {
 	photo   Photo
-	id      string
-	num     uint32
+	num     uint32        // of its first picture
 	done    chan struct{} // closed when the rest is set
 	refused string        // why it is not planted, "" if it may be
 	err     error         // why nothing can be planted
 
-	file          string
-	source        [sha256.Size]byte
+	file     string
+	source   [sha256.Size]byte
+	cuttings []*cutting // by size, the largest first
+	left     []Refused  // sizes that carry nothing
+	code     ring.Code
+	epoch    uint8
+	query    *find.Query
+	look     *find.Print
+}
+
+// id is that of the largest picture, after which the photo group is called.
+func (s *sprout) id() string { return s.cuttings[0].id }
+
+// cutting is one prepared picture of a photo.
+type cutting struct {
+	id            string
+	num           uint32
 	width, height int
 	segments      int
-	code          ring.Code
-	epoch         uint8
 	size          int
 	staged        string // file of the prepared picture
 	print         []byte
-	query         *find.Query
-	look          *find.Print
 }
 
 // photoLimits bound photos to plant: they are the operator's own and may come
@@ -69,7 +80,7 @@ func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, 
 		p.firstNum = max(p.firstNum, w.num)
 	}
 	p.firstNum++
-	if int(p.firstNum)+len(q.Photos) > maxNum {
+	if int(p.firstNum)+len(q.Photos)*len(q.Sizes) > maxNum {
 		return nil, fmt.Errorf("there are %d pictures: links can carry no more than %d", p.firstNum-1, maxNum)
 	}
 	if err := errors.Join(r.sweep(w), os.RemoveAll(p.stage), os.Mkdir(p.stage, 0o700)); err != nil {
@@ -124,8 +135,9 @@ func (p *planting) prepareAll(ctx context.Context) (beds []bed, rest []Refused, 
 			b.refused = append(b.refused, Refused{s.file, s.refused})
 			continue
 		}
-		batch.Add(s.id, s.look)
-		names[s.id] = s.file
+		b.refused = append(b.refused, s.left...)
+		batch.Add(s.id(), s.look)
+		names[s.id()] = s.file
 		s.query, s.look = nil, nil
 		b.pictures = append(b.pictures, s)
 		have++
@@ -152,7 +164,7 @@ func (p *planting) start(ctx context.Context, wg *sync.WaitGroup) <-chan *sprout
 		defer close(ordered)
 		defer close(jobs)
 		for i, photo := range p.q.Photos {
-			s := &sprout{photo: photo, file: photo.Name, id: "p-" + randomID(14), num: p.firstNum + uint32(i), done: make(chan struct{})}
+			s := &sprout{photo: photo, file: photo.Name, num: p.firstNum + uint32(i*len(p.q.Sizes)), done: make(chan struct{})}
 			select {
 			case ordered <- s:
 			case <-ctx.Done():
@@ -194,8 +206,8 @@ func (p *planting) prepare(ctx context.Context, s *sprout) error {
 		s.refused = err.Error()
 		return ctx.Err()
 	}
-	small := decode.Shrink(img.Img, longestSide)
-	luma := decode.Luma(small)
+	largest := decode.Shrink(img.Img, p.q.Sizes[0])
+	luma := decode.Luma(largest)
 	s.query = find.NewQuery(luma)
 	if m := p.planted.Search(s.query, 1); len(m) > 0 {
 		s.refused = "already planted: it shows the same as " + m[0].ID
@@ -206,27 +218,58 @@ func (p *planting) prepare(ctx context.Context, s *sprout) error {
 		s.refused = "too plain to be told from other pictures: a cropped copy of it would not be found again"
 		return nil
 	}
-	epoch := p.r.keys.Epoch()
-	pic, _, err := canary.Prepare(small, canary.PrepareOptions{
-		ID: s.id, Num: s.num, Code: p.q.Code, Epoch: epoch, Key: p.r.keys.PictureKey(epoch, s.id),
+	s.code, s.epoch = p.q.Code, p.r.keys.Epoch()
+	before := 0
+	for _, side := range p.q.Sizes {
+		cut := decode.Shrink(img.Img, side)
+		if long := max(cut.Bounds().Dx(), cut.Bounds().Dy()); long == before {
+			continue // the photo is no larger
+		} else {
+			before = long
+		}
+		if err := p.cut(s, cut, side); err != nil {
+			return err
+		}
+		if s.refused != "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+// cut prepares one size of a photo. What cannot carry a ring is refused: the
+// largest size with the photo, a smaller one alone.
+func (p *planting) cut(s *sprout, img image.Image, side int) error {
+	c := &cutting{id: "p-" + randomID(14), num: s.num + uint32(len(s.cuttings))}
+	pic, _, err := canary.Prepare(img, canary.PrepareOptions{
+		ID: c.id, Num: c.num, Code: s.code, Epoch: s.epoch, Key: p.r.keys.PictureKey(s.epoch, c.id),
+		Dialect: p.q.Dialect, Small: len(p.q.Sizes) > 1 && side < smallSize,
 	})
-	if err != nil {
+	switch {
+	case err != nil && len(s.cuttings) == 0:
 		s.refused = err.Error()
 		return nil
+	case err != nil:
+		s.left = append(s.left, Refused{fmt.Sprintf("%s at %d px", s.file, side), err.Error()})
+		return nil
 	}
-	if s.print, err = s.look.MarshalBinary(); err != nil {
+	look := s.look
+	if len(s.cuttings) > 0 {
+		look = find.NewPrint(decode.Luma(img))
+	}
+	if c.print, err = look.MarshalBinary(); err != nil {
 		return err
 	}
-	s.width, s.height, s.segments, s.size = pic.W, pic.H, pic.Segments(), pic.Size()
-	s.code, s.epoch = p.q.Code, epoch
+	c.width, c.height, c.segments, c.size = pic.W, pic.H, pic.Segments(), pic.Size()
 	packed, err := pic.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	s.staged = filepath.Join(p.stage, s.id+".brp")
-	if err := writeNew(s.staged, packed, 0o600); err != nil {
+	c.staged = filepath.Join(p.stage, c.id+".brp")
+	if err := writeNew(c.staged, packed, 0o600); err != nil {
 		return fmt.Errorf("store prepared picture: %w", err)
 	}
+	s.cuttings = append(s.cuttings, c)
 	return nil
 }
 

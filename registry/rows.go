@@ -42,6 +42,7 @@ type (
 		Code     string `json:"code"`
 		Epoch    uint8  `json:"epoch"`
 		Bytes    int    `json:"bytes"`
+		Group    string `json:"group"` // the largest picture of its photo, of which it is itself or a smaller size
 	}
 	// PostRow is a post or story of a decoy.
 	PostRow struct {

@@ -54,9 +54,13 @@ type code struct {
 	n    uint8
 }
 
-// codes[t][symbol], for the four standard tables.
-var codes = func() (out [4][256]code) {
-	for t, s := range standard {
+// codes are the codes of four tables, by table and symbol.
+type codes [4][256]code
+
+// newCodes assigns codes to the symbols of specifications (T.81 annex C).
+func newCodes(specs *[4]spec) *codes {
+	out := new(codes)
+	for t, s := range specs {
 		var c uint16
 		i := 0
 		for n, count := range s.counts {
@@ -69,7 +73,7 @@ var codes = func() (out [4][256]code) {
 		}
 	}
 	return out
-}()
+}
 
 const (
 	lumaDC = iota
@@ -86,23 +90,38 @@ func category(v int16) int {
 	return bits.Len16(uint16(v))
 }
 
-// acBits is the length of one AC coefficient v after run zeros.
-func acBits(run int, v int16) int {
-	n := category(v)
-	return run/16*int(codes[lumaAC][0xf0].n) + int(codes[lumaAC][run%16<<4|n].n) + n
+// noCode is the length of what a table has no code for.
+const noCode = 1 << 16
+
+// lengths are the lengths of luma AC coefficients by run of zeros before them and
+// category, magnitude bits included; noCode where there is no code.
+type lengths struct {
+	of  [64][16]int32
+	eob int32
 }
 
-// eobBits is the length of what follows the last nonzero coefficient at z.
-func eobBits(z int) int {
-	if z == 63 {
-		return 0
+func newLengths(ac *[256]code) *lengths {
+	l := &lengths{eob: noCode}
+	if c := ac[0]; c.n > 0 {
+		l.eob = int32(c.n)
 	}
-	return int(codes[lumaAC][0].n)
+	for run := range l.of {
+		for n := range l.of[run] {
+			c, zeros := ac[run%16<<4|n], ac[0xf0]
+			if c.n == 0 || run > 15 && zeros.n == 0 {
+				l.of[run][n] = noCode
+				continue
+			}
+			l.of[run][n] = int32(run/16)*int32(zeros.n) + int32(c.n) + int32(n)
+		}
+	}
+	return l
 }
 
 // writer packs bits into entropy-coded bytes with stuffing.
 type writer struct {
 	buf     []byte
+	codes   *codes
 	acc     uint64
 	n       uint // bits in acc, < 8 between calls of put
 	stuffed int
@@ -128,9 +147,10 @@ func (w *writer) put(v uint32, n uint) {
 func (w *writer) block(b *Block, before int16, dc, ac int) {
 	diff := int32(b[0]) - int32(before)
 	n := bits.Len32(uint32(max(diff, -diff)))
-	c := codes[dc][n]
+	c := w.codes[dc][n]
 	w.put(uint32(c.bits), uint(c.n))
 	w.magnitude(diff, n)
+	table := &w.codes[ac]
 	run := 0
 	for z := 1; z < 64; z++ {
 		v := b[z]
@@ -139,17 +159,17 @@ func (w *writer) block(b *Block, before int16, dc, ac int) {
 			continue
 		}
 		for ; run > 15; run -= 16 {
-			c := codes[ac][0xf0]
+			c := table[0xf0]
 			w.put(uint32(c.bits), uint(c.n))
 		}
 		n := category(v)
-		c := codes[ac][run<<4|n]
+		c := table[run<<4|n]
 		w.put(uint32(c.bits), uint(c.n))
 		w.magnitude(int32(v), n)
 		run = 0
 	}
 	if run > 0 {
-		c := codes[ac][0]
+		c := table[0]
 		w.put(uint32(c.bits), uint(c.n))
 	}
 }

@@ -1,8 +1,9 @@
 // Package jpeg writes baseline JPEG files out of coefficients, reads them back,
 // and writes one picture in two variants that can be joined run by run: every
 // mixture of the two is byte for byte the file that an ordinary encoder writes
-// for the coefficients so chosen (ITU-T T.81; structure as libjpeg's: JFIF
-// header, standard Huffman tables of annex K.3, no restart markers).
+// for the coefficients so chosen (ITU-T T.81; structure as libjpeg's, no restart
+// markers). What such files look like - tables, subsampling, header - is a Dialect,
+// learned from files or libjpeg's default.
 //
 // The trick is in pair.go: both variants of a run are brought to the same
 // number of bits, stuffing included, so that a run starts at the same bit
@@ -10,13 +11,13 @@
 // no variant touches.
 package jpeg
 
-// Frame is a 4:2:0 picture as quantised coefficients.
+// Frame is a picture as quantised coefficients.
 type Frame struct {
-	W, H  int           // pixels
-	Quant [2][64]uint16 // luma, chroma; zigzag order
-	Luma  Grid          // padded to whole MCUs
-	Cb    Grid
-	Cr    Grid
+	W, H int // pixels
+	*Dialect
+	Luma Grid // padded to whole MCUs
+	Cb   Grid
+	Cr   Grid
 }
 
 // Block holds 64 quantised coefficients in zigzag order.
@@ -31,37 +32,37 @@ type Grid struct {
 // At is block (x, y).
 func (g *Grid) At(x, y int) *Block { return &g.Blocks[y*g.W+x] }
 
-// NewFrame makes an empty frame with libjpeg's tables for a quality 1..100.
-func NewFrame(w, h, quality int) *Frame {
-	f := &Frame{W: w, H: h}
+// NewFrame makes an empty frame of a dialect.
+func NewFrame(w, h int, d *Dialect) *Frame {
+	f := &Frame{W: w, H: h, Dialect: d}
 	f.alloc()
-	scale := 200 - 2*quality
-	if quality < 50 {
-		scale = 5000 / quality
-	}
-	for c, base := range [2][64]uint8{baseLuma, baseChroma} {
-		for z, natural := range zigzag {
-			f.Quant[c][z] = uint16(max(1, min(255, (int(base[natural])*scale+50)/100)))
-		}
-	}
 	return f
 }
 
 // alloc makes room for the blocks of all whole MCUs.
 func (f *Frame) alloc() {
 	cols, rows := f.MCUs()
-	f.Luma = newGrid(2*cols, 2*rows)
+	f.Luma = newGrid(f.Across*cols, f.Down*rows)
 	f.Cb, f.Cr = newGrid(cols, rows), newGrid(cols, rows)
 }
 
 func newGrid(w, h int) Grid { return Grid{W: w, H: h, Blocks: make([]Block, w*h)} }
 
-// MCUs is the size of the picture in MCUs of 16 x 16 pixels.
-func (f *Frame) MCUs() (cols, rows int) { return (f.W + 15) / 16, (f.H + 15) / 16 }
+// MCUs is the size of the picture in MCUs.
+func (f *Frame) MCUs() (cols, rows int) {
+	w, h := f.MCU()
+	return (f.W + w - 1) / w, (f.H + h - 1) / h
+}
 
 // Real says whether luma block (x, y) covers pixels of the picture; the others
 // only fill up MCUs.
 func (f *Frame) Real(x, y int) bool { return 8*x < f.W && 8*y < f.H }
+
+// lumaAt is where the i-th luma block of the MCUs from (mx, my) on lies, in scan order.
+func (d *Dialect) lumaAt(mx, my, i int) (x, y int) {
+	n := d.Across * d.Down
+	return d.Across*(mx+i/n) + i%d.Across, d.Down*my + i%n/d.Across
+}
 
 // FillDummies gives luma blocks outside the picture what libjpeg gives them: no
 // AC, and the DC of the block before them in MCU order (for whole rows below
@@ -71,8 +72,8 @@ func (f *Frame) FillDummies() {
 	for my := range rows {
 		for mx := range cols {
 			var before int16
-			for i := range 4 {
-				x, y := 2*mx+i&1, 2*my+i>>1
+			for i := range f.Across * f.Down {
+				x, y := f.lumaAt(mx, my, i)
 				b := f.Luma.At(x, y)
 				if !f.Real(x, y) {
 					*b = Block{}

@@ -3,7 +3,7 @@ package jpeg
 // Marked is a picture with a mark to be written in two variants.
 type Marked struct {
 	Plain *Frame        // the unringed picture, dummies filled
-	Base  [][64]float32 // per luma block: the unrounded coefficients in quantiser steps, zigzag order
+	Base  [][64]float32 // per luma block: the coefficients before rounding in quantiser steps, to an eighth of a grey level, zigzag order
 	Bump  [][64]float32 // per luma block: what variant 1 adds and variant 0 takes away, same units
 	Run   int           // MCUs per segment; the last segment of a row may be shorter
 }
@@ -20,8 +20,13 @@ type Pair struct {
 // Segments is the number of segments of a picture of cols x rows MCUs.
 func Segments(cols, rows, run int) int { return (cols + run - 1) / run * rows }
 
-// Write writes both variants.
+// Write writes both variants. In a dialect of Huffman tables made for each file
+// they are the best for both variants together: no choice of segments is far
+// from its own best ones, none has exactly those.
 func (m *Marked) Write() *Pair {
+	if m.Plain.Optimal {
+		m = m.settled()
+	}
 	cols, rows := m.Plain.MCUs()
 	p := &Pair{Off: make([]int, 0, Segments(cols, rows, m.Run)+1)}
 	for v := range p.As {
@@ -33,7 +38,7 @@ func (m *Marked) Write() *Pair {
 	header := m.Plain.header()
 	var w [2]writer
 	for v := range w {
-		w[v].buf = append(make([]byte, 0, len(header)+cols*rows*160), header...)
+		w[v] = writer{buf: append(make([]byte, 0, len(header)+cols*rows*160), header...), codes: e.codes}
 	}
 	var d dcs
 	for my := range rows {
@@ -54,12 +59,45 @@ func (m *Marked) Write() *Pair {
 	return p
 }
 
+// settled counts both variants as they are before equalising and fixes the tables.
+func (m *Marked) settled() *Marked {
+	var all counts
+	e := newEqualiser(m)
+	cols, rows := m.Plain.MCUs()
+	for v := range e.side {
+		f := *m.Plain
+		f.Luma.Blocks = append([]Block(nil), m.Plain.Luma.Blocks...)
+		for my := range rows {
+			for mx := 0; mx < cols; mx += m.Run {
+				end := min(mx+m.Run, cols)
+				e.load(v, mx, end, my)
+				e.store(v, e.side[v].blocks, &f, mx, end, my)
+			}
+		}
+		var c counts
+		c.frame(&f)
+		all.add(&c, false)
+	}
+	var c counts
+	c.frame(m.Plain)
+	all.add(&c, true) // for segments left bare
+	out := *m
+	plain := *m.Plain
+	plain.Dialect = m.Plain.settled(&all)
+	out.Plain = &plain
+	return &out
+}
+
 // equaliser brings the two variants of one segment after another to the same length.
 type equaliser struct {
 	m       *Marked
+	per     int // luma blocks of an MCU
+	codes   *codes
+	lengths *lengths
 	weights [64]float32 // squared quantiser steps: what a step costs in pixels
 	side    [2]side
 	scratch []byte // what measure writes into
+	missing int    // stuffed bytes, of both variants, that the unringed picture has more so far
 }
 
 // side is one variant of the segment at hand.
@@ -90,12 +128,13 @@ type edit struct {
 }
 
 func newEqualiser(m *Marked) *equaliser {
-	e := &equaliser{m: m}
+	c := newCodes(&m.Plain.specs)
+	e := &equaliser{m: m, per: m.Plain.Across * m.Plain.Down, codes: c, lengths: newLengths(&c[lumaAC])}
 	for z, q := range m.Plain.Quant[0] {
 		e.weights[z] = float32(q) * float32(q)
 	}
 	for v := range e.side {
-		n := 4 * m.Run
+		n := e.per * m.Run
 		e.side[v] = side{
 			blocks: make([]Block, n), ideal: make([][64]float32, n), real: make([]bool, n), opts: make([][optSpan]edit, n),
 			cost: make([][span]float32, n), choice: make([][span]int8, n), work: make([]Block, n),
@@ -107,24 +146,45 @@ func newEqualiser(m *Marked) *equaliser {
 // run writes the segment of MCUs mx0..mx1-1 in row my to both writers and stores
 // the coefficients written in as. It reports whether the segment carries the mark.
 func (e *equaliser) run(mx0, mx1, my int, d *dcs, w *[2]writer, as [2]*Frame) bool {
-	marked := true
+	e.bare(mx0, mx1, my)
+	_, plain := e.measure(0, mx0, mx1, my, *d, &w[0])
+	before := w[0].stuffed + w[1].stuffed
+	defer func() { e.missing += 2*plain/8 - (w[0].stuffed + w[1].stuffed - before) }()
 	for v := range e.side {
 		e.load(v, mx0, mx1, my)
 	}
-	if !e.equalise(mx0, mx1, my, *d, w) {
-		marked = false
+	marked := e.equalise(mx0, mx1, my, *d, w) && e.both(mx0, mx1, my, d, w)
+	if !marked {
 		e.bare(mx0, mx1, my)
+		e.both(mx0, mx1, my, d, w)
 	}
-	n := 4 * (mx1 - mx0)
-	before := *d
-	for v := range w {
-		*d = before
-		e.write(&w[v], e.side[v].work[:n], mx0, mx1, my, d)
-		for i := range n {
-			*as[v].Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1) = e.side[v].work[i]
-		}
+	for v := range e.side {
+		e.store(v, e.side[v].work, as[v], mx0, mx1, my)
 	}
 	return marked
+}
+
+// both writes both variants. It writes nothing and reports false if their last
+// bits, which go into the next segment's first byte, differ: chroma can be so
+// short only with tables of very short codes.
+func (e *equaliser) both(mx0, mx1, my int, d *dcs, w *[2]writer) bool {
+	before, start := *d, *w
+	for v := range w {
+		*d = before
+		e.write(&w[v], e.side[v].work[:e.per*(mx1-mx0)], mx0, mx1, my, d)
+	}
+	if w[0].n != w[1].n || w[0].acc != w[1].acc || len(w[0].buf) != len(w[1].buf) {
+		*d, *w = before, start
+		return false
+	}
+	return true
+}
+
+// store puts variant v's blocks of a segment into a frame.
+func (e *equaliser) store(v int, blocks []Block, f *Frame, mx0, mx1, my int) {
+	for i := range e.per * (mx1 - mx0) {
+		*f.Luma.At(f.lumaAt(mx0, my, i)) = blocks[i]
+	}
 }
 
 // load rounds variant v of the segment. The DC of the last real luma block is
@@ -133,9 +193,10 @@ func (e *equaliser) run(mx0, mx1, my int, d *dcs, w *[2]writer, as [2]*Frame) bo
 func (e *equaliser) load(v, mx0, mx1, my int) {
 	s := &e.side[v]
 	sign := float32(2*v - 1)
+	quant := &e.m.Plain.Quant[0]
 	last := 0
-	for i := range 4 * (mx1 - mx0) {
-		x, y := 2*(mx0+i/4)+i&1, 2*my+i%4>>1
+	for i := range e.per * (mx1 - mx0) {
+		x, y := e.m.Plain.lumaAt(mx0, my, i)
 		s.real[i] = e.m.Plain.Real(x, y)
 		if !s.real[i] {
 			continue
@@ -144,14 +205,38 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 		at := y*e.m.Plain.Luma.W + x
 		base, bump := &e.m.Base[at], &e.m.Bump[at]
 		for z := range 64 {
-			f := base[z] + sign*bump[z]
-			s.ideal[i][z] = f
+			f := Snap(base[z]+sign*bump[z], quant[z])
+			s.ideal[i][z] = outward(f, quant[z])
 			s.blocks[i][z] = round(f)
 		}
 	}
-	x, y := 2*(mx0+last/4)+last&1, 2*my+last%4>>1
-	s.blocks[last][0] = e.m.Plain.Luma.At(x, y)[0]
-	s.dummies(s.blocks, 4*(mx1-mx0))
+	s.blocks[last][0] = e.m.Plain.Luma.At(e.m.Plain.lumaAt(mx0, my, last))[0]
+	s.dummies(s.blocks, e.per*(mx1-mx0))
+}
+
+// Snap brings a coefficient in steps of quantiser q to the eighths of a grey
+// level that libjpeg's integer transform knows: halves of a step, which it rounds
+// away from zero, are then as frequent as in an ordinary file.
+func Snap(f float32, q uint16) float32 {
+	step := 8 * float32(q)
+	n := max(-1<<20, min(1<<20, f*step))
+	if n < 0 {
+		return float32(int32(n-0.5)) / step
+	}
+	return float32(int32(n+0.5)) / step
+}
+
+// outward is half an eighth of a grey level away from zero: seen from there, the
+// last value rounded down and the first rounded up are equally near to the other
+// side, and equalising does not favour smaller coefficients.
+func outward(f float32, q uint16) float32 {
+	switch half := 0.5 / (8 * float32(q)); {
+	case f > 0:
+		return f + half
+	case f < 0:
+		return f - half
+	}
+	return f
 }
 
 // dummies fills the blocks that cover no pixels.
@@ -175,8 +260,8 @@ func round(f float32) int16 {
 // bare gives both variants the unringed coefficients.
 func (e *equaliser) bare(mx0, mx1, my int) {
 	for v := range e.side {
-		for i := range 4 * (mx1 - mx0) {
-			e.side[v].work[i] = *e.m.Plain.Luma.At(2*(mx0+i/4)+i&1, 2*my+i%4>>1)
+		for i := range e.per * (mx1 - mx0) {
+			e.side[v].work[i] = *e.m.Plain.Luma.At(e.m.Plain.lumaAt(mx0, my, i))
 		}
 	}
 }
@@ -184,8 +269,8 @@ func (e *equaliser) bare(mx0, mx1, my int) {
 // write appends the segment and moves the DC values on.
 func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
 	for mx := mx0; mx < mx1; mx++ {
-		for i := range 4 {
-			b := &luma[4*(mx-mx0)+i]
+		for i := range e.per {
+			b := &luma[e.per*(mx-mx0)+i]
 			w.block(b, d[0], lumaDC, lumaAC)
 			d[0] = b[0]
 		}
@@ -196,15 +281,15 @@ func (e *equaliser) write(w *writer, luma []Block, mx0, mx1, my int, d *dcs) {
 // measure returns the length of the segment's work blocks in bits, and how many
 // of them are stuffing.
 func (e *equaliser) measure(v, mx0, mx1, my int, d dcs, start *writer) (all, stuffing int) {
-	w := writer{buf: e.scratch[:0], acc: start.acc, n: start.n}
-	e.write(&w, e.side[v].work[:4*(mx1-mx0)], mx0, mx1, my, &d)
+	w := writer{buf: e.scratch[:0], codes: e.codes, acc: start.acc, n: start.n}
+	e.write(&w, e.side[v].work[:e.per*(mx1-mx0)], mx0, mx1, my, &d)
 	e.scratch = w.buf
 	return 8*len(w.buf) + int(w.n) - int(start.n), 8 * w.stuffed
 }
 
 // equalise edits the work blocks until both variants have the same length.
 func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
-	n := 4 * (mx1 - mx0)
+	n := e.per * (mx1 - mx0)
 	var all, stuffing [2]int
 	for v := range e.side {
 		s := &e.side[v]
@@ -212,11 +297,15 @@ func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
 		all[v], stuffing[v] = e.measure(v, mx0, mx1, my, d, &w[v])
 		s.bits = all[v] - stuffing[v]
 	}
-	if all[0] == all[1] {
+	scarce := e.missing > 0
+	if all[0] == all[1] && !scarce {
 		return true
 	}
 	for v := range e.side {
 		e.plan(&e.side[v], n)
+	}
+	if scarce && e.exhaust(n, mx0, mx1, my, d, w, search{stuffBits, stuffWorth}) {
+		return true
 	}
 	for range 6 {
 		var by [2]int
@@ -231,7 +320,21 @@ func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
 			return true
 		}
 	}
-	return e.exhaust(n, mx0, mx1, my, d, w)
+	return e.exhaust(n, mx0, mx1, my, d, w, search{reach, 0})
+}
+
+// Segments that contain stuffed bytes find equal lengths less often, and files
+// would have visibly few of them. So wherever some are missing against the
+// unringed picture, changes that bring one are preferred.
+const (
+	stuffBits  = 14          // bits that may be looked at for it
+	stuffWorth = float32(12) // squared error that a stuffed byte may cost
+)
+
+// search bounds exhaust.
+type search struct {
+	most  int     // bits that a variant may change by
+	worth float32 // cost that every stuffed byte makes up for
 }
 
 // cheapest finds the changes in length that make both variants equally long at
@@ -255,15 +358,17 @@ func (e *equaliser) cheapest(n int, stuffing [2]int) (by0, by1 int) {
 
 // exhaust tries every change of both variants: stuffing can jump by several
 // bytes at once, and then the guess of cheapest runs in circles.
-func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer) bool {
+func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer, s search) bool {
 	var lengths [2][span]int
+	var worth [2][span]float32
 	for v := range e.side {
-		for by := -reach; by <= reach; by++ {
+		for by := -s.most; by <= s.most; by++ {
 			if e.side[v].cost[n-1][by+reach] >= dear {
 				continue
 			}
 			e.side[v].apply(n, by)
-			lengths[v][by+reach], _ = e.measure(v, mx0, mx1, my, d, &w[v])
+			all, stuffing := e.measure(v, mx0, mx1, my, d, &w[v])
+			lengths[v][by+reach], worth[v][by+reach] = all, s.worth*float32(stuffing/8)
 		}
 	}
 	best, at := dear, [2]int{}
@@ -272,7 +377,7 @@ func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer) bool {
 			if l0 == 0 || l0 != l1 {
 				continue
 			}
-			if c := e.side[0].cost[n-1][i] + e.side[1].cost[n-1][j]; c < best {
+			if c := e.side[0].cost[n-1][i] + e.side[1].cost[n-1][j] - worth[0][i] - worth[1][j]; c < best {
 				best, at = c, [2]int{i, j}
 			}
 		}
@@ -350,7 +455,7 @@ func (e *equaliser) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
 	for z := 1; z < 64; z++ {
 		after := int(next[z+1])
 		for _, to := range [2]int16{b[z] - 1, b[z] + 1} {
-			by := length(b, prev, z, after, to) - length(b, prev, z, after, b[z])
+			by := e.length(b, prev, z, after, to) - e.length(b, prev, z, after, b[z])
 			if by < -most || by > most || to < -1023 || to > 1023 {
 				continue
 			}
@@ -367,14 +472,18 @@ func (e *equaliser) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
 
 // length is the bits of what lies after coefficient prev up to and with
 // coefficient after (64: the end of the block), if coefficient z were v.
-func length(b *Block, prev, z, after int, v int16) int {
-	n := 0
+func (e *equaliser) length(b *Block, prev, z, after int, v int16) int {
+	l := e.lengths
+	n := int32(0)
 	if v != 0 {
-		n = acBits(z-prev-1, v)
+		n = l.of[(z-prev-1)&63][category(v)&15]
 		prev = z
 	}
-	if after == 64 {
-		return n + eobBits(prev)
+	switch {
+	case after < 64:
+		n += l.of[(after-prev-1)&63][category(b[after])&15]
+	case prev < 63:
+		n += l.eob
 	}
-	return n + acBits(after-prev-1, b[after])
+	return int(n)
 }

@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func segments(data []byte, visit func(marker byte, body []byte) error) (rest []b
 			return nil, err
 		}
 		data = data[2+n:]
-		if marker == 0xda {
+		if marker == sos {
 			return data, nil
 		}
 	}
@@ -76,7 +77,7 @@ func Tables(data []byte) (*[64]uint16, error) {
 	first := -1
 	_, err := segments(data, func(marker byte, body []byte) error {
 		switch {
-		case marker == 0xdb:
+		case marker == dqt:
 			return tables(body, &q)
 		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
 			if len(body) < 9 {
@@ -99,72 +100,102 @@ func Tables(data []byte) (*[64]uint16, error) {
 	return &natural, nil
 }
 
-// Parse reads a baseline 4:2:0 file of one scan without restart markers, as Encode
-// and Write make them, back into coefficients. It takes memory in proportion to
-// the file's length and refuses everything else with a reason.
+// Parse reads a baseline file of one scan of three components without restart
+// markers, luma not subsampled, as Encode and Write make them, back into
+// coefficients; the frame's dialect is the file's own. It takes memory in
+// proportion to the file's length and refuses everything else with a reason.
 func Parse(data []byte) (*Frame, error) {
-	p := parser{}
+	p := parser{d: &Dialect{}}
 	rest, err := segments(data, p.segment)
 	if err != nil {
 		return nil, err
 	}
-	if p.f == nil {
-		return nil, errors.New("jpeg: no frame header before the scan")
-	}
-	if err := p.scan(rest); err != nil {
+	f := &Frame{W: p.w, H: p.h, Dialect: p.d}
+	if err := p.scan(f, rest); err != nil {
 		return nil, err
 	}
-	return p.f, nil
+	return f, nil
 }
 
 type parser struct {
-	f     *Frame
+	d     *Dialect
+	w, h  int
+	frame []byte // body of the frame header
 	quant [4]*[64]uint16
-	huff  [4]*decoder // lumaDC, lumaAC, chromaDC, chromaAC
+	specs [2][2]*spec // by class and number
 }
 
-func (p *parser) segment(marker byte, body []byte) error {
+func (p *parser) segment(marker byte, body []byte) (err error) {
+	kept := bytes.Clone(body)
 	switch marker {
-	case 0xdb:
-		return tables(body, &p.quant)
-	case 0xc4:
-		return p.huffman(body)
-	case 0xc0:
-		return p.frame(body)
-	case 0xdd:
+	case dqt:
+		err = tables(body, &p.quant)
+	case dht:
+		err = p.huffman(body)
+	case sof0:
+		err = p.sof(body, kept)
+	case dri:
 		if len(body) != 2 || binary.BigEndian.Uint16(body) != 0 {
-			return errors.New("jpeg: restart markers are not supported")
+			err = errors.New("jpeg: restart markers are not supported")
 		}
-	case 0xda:
-		if p.f == nil || len(body) != 10 || string(body) != "\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00" {
-			return errors.New("jpeg: not one baseline scan of three components")
-		}
+	case sos:
+		err = p.sos(body)
 	case 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
-		return fmt.Errorf("jpeg: frame type %#x is not baseline", marker)
+		err = fmt.Errorf("jpeg: frame type %#x is not baseline", marker)
 	}
-	return nil
+	p.d.add(marker, kept)
+	return err
 }
 
-func (p *parser) frame(body []byte) error {
+// sof reads a frame header and takes the size out of the copy kept.
+func (p *parser) sof(body, kept []byte) error {
+	if p.frame != nil {
+		return errors.New("jpeg: two frames")
+	}
 	if len(body) != 15 || body[0] != 8 || body[5] != 3 {
 		return errors.New("jpeg: want three components of 8 bits")
 	}
-	if body[7] != 0x22 || body[10] != 0x11 || body[13] != 0x11 || body[8] > 3 || body[11] > 3 || body[11] != body[14] {
-		return errors.New("jpeg: not 4:2:0")
+	across, down := int(body[7]>>4), int(body[7]&15)
+	if across < 1 || across > 2 || down < 1 || down > 2 || body[10] != 0x11 || body[13] != 0x11 {
+		return errors.New("jpeg: subsampling other than 4:2:0, 4:2:2, 4:4:0 and 4:4:4")
 	}
-	h, w := int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-	if w == 0 || h == 0 || w*h > maxPixels {
-		return fmt.Errorf("jpeg: %d x %d pixels, at most %d are read", w, h, maxPixels)
+	p.h, p.w = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
+	if p.w == 0 || p.h == 0 || p.w*p.h > maxPixels {
+		return fmt.Errorf("jpeg: %d x %d pixels, at most %d are read", p.w, p.h, maxPixels)
 	}
-	if p.f != nil || p.quant[body[8]] == nil || p.quant[body[11]] == nil {
-		return errors.New("jpeg: quantiser tables missing or two frames")
+	p.d.Across, p.d.Down = across, down
+	p.frame = body
+	clear(kept[1:5])
+	return nil
+}
+
+// sos reads a scan header: now every table must be there.
+func (p *parser) sos(body []byte) error {
+	f := p.frame
+	if f == nil || len(body) != 10 || body[0] != 3 || body[1] != f[6] || body[3] != f[9] || body[5] != f[12] || string(body[7:]) != "\x00\x3f\x00" {
+		return errors.New("jpeg: not one baseline scan of three components")
 	}
-	for _, id := range [2]byte{body[8], body[11]} {
+	for c, id := range [2]byte{f[8], f[11]} {
+		if id > 3 || p.quant[id] == nil {
+			return errors.New("jpeg: quantiser table missing")
+		}
 		if slices.Max(p.quant[id][:]) > 255 {
 			return errors.New("jpeg: quantiser of 16 bits in a baseline file")
 		}
+		p.d.Quant[c] = *p.quant[id]
 	}
-	p.f = &Frame{W: w, H: h, Quant: [2][64]uint16{*p.quant[body[8]], *p.quant[body[11]]}}
+	if id := f[14]; id > 3 || p.quant[id] == nil || *p.quant[id] != p.d.Quant[1] || body[4] != body[6] {
+		return errors.New("jpeg: Cb and Cr have tables of their own")
+	}
+	for c, both := range [2]byte{body[2], body[4]} {
+		for class, id := range [2]byte{both >> 4, both & 15} {
+			if id > 1 || p.specs[class][id] == nil {
+				return errors.New("jpeg: Huffman table missing")
+			}
+			p.d.specs[2*c+class] = *p.specs[class][id]
+			p.d.ids[2*c+class] = byte(class)<<4 | id
+		}
+	}
 	return nil
 }
 
@@ -186,29 +217,29 @@ func (p *parser) huffman(body []byte) error {
 		if n > 256 || len(body) < 17+n {
 			return errShort
 		}
-		s.values = body[17 : 17+n]
-		d, err := newDecoder(s)
-		if err != nil {
-			return err
-		}
-		p.huff[2*id+class] = d
+		s.values = bytes.Clone(body[17 : 17+n])
+		p.specs[class][id] = &s
 		body = body[17+n:]
 	}
 	return nil
 }
 
 // scan reads the entropy-coded data.
-func (p *parser) scan(data []byte) error {
-	for _, h := range p.huff {
-		if h == nil {
-			return errors.New("jpeg: Huffman table missing")
+func (p *parser) scan(f *Frame, data []byte) error {
+	if p.frame == nil {
+		return errors.New("jpeg: no frame header before the scan")
+	}
+	var huff [4]*decoder
+	for i := range huff {
+		var err error
+		if huff[i], err = newDecoder(f.specs[i]); err != nil {
+			return err
 		}
 	}
-	f := p.f
 	cols, rows := f.MCUs()
-	// An MCU takes two codes for each of its six blocks: a short file must not
-	// claim memory for a large picture.
-	if len(data)*8 < cols*rows*12 {
+	per := f.Across * f.Down
+	// A block takes two codes: a short file must not claim memory for a large picture.
+	if len(data)*8 < cols*rows*(per+2)*2 {
 		return errShort
 	}
 	f.alloc()
@@ -216,13 +247,13 @@ func (p *parser) scan(data []byte) error {
 	var d dcs
 	for my := range rows {
 		for mx := range cols {
-			for i := range 4 {
-				if err := r.block(f.Luma.At(2*mx+i&1, 2*my+i>>1), &d[0], p.huff[lumaDC], p.huff[lumaAC]); err != nil {
+			for i := range per {
+				if err := r.block(f.Luma.At(f.lumaAt(mx, my, i)), &d[0], huff[lumaDC], huff[lumaAC]); err != nil {
 					return err
 				}
 			}
 			for i, g := range []*Grid{&f.Cb, &f.Cr} {
-				if err := r.block(g.At(mx, my), &d[i+1], p.huff[chromaDC], p.huff[chromaAC]); err != nil {
+				if err := r.block(g.At(mx, my), &d[i+1], huff[chromaDC], huff[chromaAC]); err != nil {
 					return err
 				}
 			}

@@ -2,25 +2,18 @@ package jpeg
 
 import "encoding/binary"
 
-// header is everything before the entropy-coded data, as libjpeg writes it.
+// header is everything before the entropy-coded data.
 func (f *Frame) header() []byte {
 	out := []byte{0xff, 0xd8}
-	out = segment(out, 0xe0, []byte{'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0})
-	for i, q := range f.Quant {
-		table := []byte{byte(i)}
-		for _, v := range q {
-			table = append(table, byte(v))
+	for _, p := range f.parts {
+		out = segment(out, p.marker, p.body)
+		if p.marker == sof0 {
+			size := out[len(out)-len(p.body)+1:]
+			binary.BigEndian.PutUint16(size, uint16(f.H))
+			binary.BigEndian.PutUint16(size[2:], uint16(f.W))
 		}
-		out = segment(out, 0xdb, table)
 	}
-	frame := binary.BigEndian.AppendUint16([]byte{8}, uint16(f.H))
-	frame = binary.BigEndian.AppendUint16(frame, uint16(f.W))
-	out = segment(out, 0xc0, append(frame, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1))
-	for i, class := range []byte{0x00, 0x10, 0x01, 0x11} {
-		table := append([]byte{class}, standard[i].counts[:]...)
-		out = segment(out, 0xc4, append(table, standard[i].values...))
-	}
-	return segment(out, 0xda, []byte{3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0})
+	return out
 }
 
 func segment(out []byte, marker byte, body []byte) []byte {
@@ -34,8 +27,8 @@ type dcs [3]int16
 
 // mcu writes one MCU and updates the DC values.
 func (w *writer) mcu(f *Frame, mx, my int, d *dcs) {
-	for i := range 4 {
-		b := f.Luma.At(2*mx+i&1, 2*my+i>>1)
+	for i := range f.Across * f.Down {
+		b := f.Luma.At(f.lumaAt(mx, my, i))
 		w.block(b, d[0], lumaDC, lumaAC)
 		d[0] = b[0]
 	}
@@ -50,9 +43,17 @@ func (w *writer) chroma(f *Frame, mx, my int, d *dcs) {
 	}
 }
 
-// Encode writes the frame as an ordinary file.
+// Encode writes the frame as an ordinary file. In a dialect of Huffman tables
+// made for each file these are the best for the frame.
 func (f *Frame) Encode() []byte {
-	w := writer{buf: f.header()}
+	if f.Optimal {
+		var c counts
+		c.frame(f)
+		g := *f
+		g.Dialect = f.settled(&c)
+		f = &g
+	}
+	w := writer{buf: f.header(), codes: newCodes(&f.specs)}
 	cols, rows := f.MCUs()
 	var d dcs
 	for my := range rows {

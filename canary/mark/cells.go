@@ -18,7 +18,7 @@ func newCells(g Grid, v window) cells {
 	c := cells{grid: g, v: v, colours: 1}
 	cols := (g.W + g.MCU - 1) / g.MCU
 	c.perRow = (cols + g.Run - 1) / g.Run
-	side := float64(g.MCU)
+	side := float64(min(g.MCU*g.Run, g.rowHeight()))
 	switch size := side * min(sx, sy); {
 	case size < 5:
 		c.colours, c.margin = 3, side
@@ -52,7 +52,7 @@ func (c *cells) only(p Plane, cx, cy int) Plane {
 // that their halves average out of it.
 func (c *cells) driftSize() int {
 	sx, sy := c.v.t.sizes()
-	return max(24, int(4*float64(c.grid.MCU)*math.Sqrt(sx*sy)))
+	return max(24, int(4*float64(max(16, c.grid.MCU))*math.Sqrt(sx*sy)))
 }
 
 // piece is what one segment's half puts into one block.

@@ -17,7 +17,8 @@ type Plane struct {
 // luma pixels Rect(k). Runs of Run MCUs, ending with the row.
 type Grid struct {
 	W, H int // picture size in pixels
-	MCU  int // MCU side in luma pixels (16 for 4:2:0)
+	MCU  int // MCU width in luma pixels (16 for 4:2:0)
+	Row  int // MCU height in luma pixels; 0: as high as wide
 	Run  int // MCUs per segment (the last segment of a row may be shorter)
 }
 

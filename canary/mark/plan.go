@@ -13,12 +13,11 @@ type Plan struct {
 	Bump Plane
 }
 
-// NewPlan draws the bumps of a picture: one a segment, as smooth as half a sine
+// NewPlan draws the bumps of a picture on the grid of its segments: one each, as smooth as half a sine
 // in both directions and zero at the segment's border, so that no neighbour
 // makes an edge, whatever variant it comes in; with the sign of the 16-byte key, and
 // weaker where the eye is sharp (even areas, shadows) than where it is not.
-func NewPlan(luma Plane, run int, key []byte) (*Plan, error) {
-	g := Grid{W: luma.W, H: luma.H, MCU: 16, Run: run}
+func NewPlan(luma Plane, g Grid, key []byte) (*Plan, error) {
 	signs, err := drawSigns(key, g.Segments())
 	if err != nil {
 		return nil, err
@@ -28,7 +27,7 @@ func NewPlan(luma Plane, run int, key []byte) (*Plan, error) {
 	for k := range g.Segments() {
 		x0, y0, x1, y1 := g.Rect(k)
 		for y := y0; y < y1; y++ {
-			fy := signs[k] * sine(y-y0, y1-y0, g.MCU)
+			fy := signs[k] * sine(y-y0, y1-y0, g.rowHeight())
 			row := mask[y*luma.W : (y+1)*luma.W]
 			for x := x0; x < x1; x++ {
 				row[x] *= fy * sine(x-x0, x1-x0, g.MCU)
@@ -64,7 +63,7 @@ func drawSigns(key []byte, n int) ([]float32, error) {
 
 // Segments is the number of segments of the grid.
 func (g Grid) Segments() int {
-	cols, rows := (g.W+g.MCU-1)/g.MCU, (g.H+g.MCU-1)/g.MCU
+	cols, rows := (g.W+g.MCU-1)/g.MCU, (g.H+g.rowHeight()-1)/g.rowHeight()
 	return (cols + g.Run - 1) / g.Run * rows
 }
 
@@ -72,8 +71,15 @@ func (g Grid) Segments() int {
 func (g Grid) Rect(k int) (x0, y0, x1, y1 int) {
 	cols := (g.W + g.MCU - 1) / g.MCU
 	perRow := (cols + g.Run - 1) / g.Run
-	x0, y0 = k%perRow*g.Run*g.MCU, k/perRow*g.MCU
-	return x0, y0, min(x0+g.Run*g.MCU, g.W), min(y0+g.MCU, g.H)
+	x0, y0 = k%perRow*g.Run*g.MCU, k/perRow*g.rowHeight()
+	return x0, y0, min(x0+g.Run*g.MCU, g.W), min(y0+g.rowHeight(), g.H)
+}
+
+func (g Grid) rowHeight() int {
+	if g.Row > 0 {
+		return g.Row
+	}
+	return g.MCU
 }
 
 // visibility is how much change every pixel hides: 0.55 in even areas, up to

@@ -86,7 +86,7 @@ func check(ref *Reference, s *Suspect, t Affine) error {
 		}
 	}
 	g := ref.Grid
-	if ref.Half.W != ref.Mean.W || ref.Half.H != ref.Mean.H || g.W != ref.Mean.W || g.H != ref.Mean.H || g.MCU < 8 || g.Run < 1 {
+	if ref.Half.W != ref.Mean.W || ref.Half.H != ref.Mean.H || g.W != ref.Mean.W || g.H != ref.Mean.H || g.MCU < 8 || g.Row < 0 || g.Run < 1 {
 		return fmt.Errorf("reference planes of %d x %d and %d x %d do not fit their grid of %d x %d",
 			ref.Mean.W, ref.Mean.H, ref.Half.W, ref.Half.H, g.W, g.H)
 	}

@@ -2,15 +2,16 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 	"birdring/internal/demo"
 	"birdring/registry"
@@ -22,7 +23,9 @@ type seedFlags struct {
 	share                  float64
 	photos                 string
 	perDecoy, stories      int
-	code, handles, like    string
+	code, handles          string
+	sizes                  []int
+	like                   []string
 	minHandleBits          float64
 	paintSeed              uint64
 }
@@ -33,9 +36,10 @@ func (a *app) seedCommand() *cobra.Command {
 		Use:   "seed",
 		Short: "Plant decoys: personas with handles, photos, posts and stories",
 		Long: `Plants decoys from a folder of photos (JPEG, PNG, WebP), each photo in one decoy only.
-Metadata is dropped, orientation applied, the longer side reduced to 1080 px. Without
+Metadata is dropped, orientation applied, the longer side reduced to 1080 px, or with --sizes
+to each size given: every size is a picture with a ring of its own, for thumbnails and avatars
+as the platform needs them. --like learns what the platform's own files look like. Without
 --photos Birdring paints pictures itself, good enough to try it.`,
-		Args: noArgs,
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&f.decoys, "decoys", 0, "shared decoys to plant (default 1 if no other kind is asked for)")
@@ -48,7 +52,15 @@ Metadata is dropped, orientation applied, the longer side reduced to 1080 px. Wi
 	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
 	fl.StringVar(&f.handles, "handles", "default", "handle model")
 	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")
-	fl.StringVar(&f.like, "like", "", "make files like this one (not built yet)")
+	fl.IntSliceVar(&f.sizes, "sizes", nil, "longer sides in pixels, such as 150,320,640,1080 (default 1080)")
+	fl.StringArrayVar(&f.like, "like", nil, "JPEG file of the platform's own to make files like, repeatable")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(f.like) > 0 {
+			f.like = append(f.like, args...) // --like platform/*.jpg
+			return nil
+		}
+		return noArgs(cmd, args)
+	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return f.check(cmd) }
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error { return a.seed(ctx, f) })
 	return cmd
@@ -74,6 +86,8 @@ func (f *seedFlags) check(cmd *cobra.Command) error {
 		return usagef("--stories must be 0 to %d: the first picture is the avatar", f.perDecoy-1)
 	case !(f.share > 0 && f.share <= 1):
 		return usagef("--share must be above 0 and at most 1")
+	case slices.ContainsFunc(f.sizes, func(n int) bool { return n < 64 || n > 4096 }) || len(f.sizes) > 16:
+		return usagef("--sizes must be up to 16 numbers from 64 to 4096, such as 150,320,640,1080")
 	case f.handles != "default":
 		return usagef("there is no handle model %q: leave --handles away or say default", f.handles)
 	}
@@ -84,8 +98,9 @@ func (f *seedFlags) check(cmd *cobra.Command) error {
 }
 
 func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
-	if f.like != "" {
-		return errors.New("--like is not built yet; leave it away to write ordinary libjpeg-like files")
+	dialect, err := a.learn(f.like)
+	if err != nil {
+		return err
 	}
 	reg, err := a.open(ctx, registry.Options{})
 	if err != nil {
@@ -103,13 +118,37 @@ func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
 	step, done := a.progress("planting")
 	planted, err := reg.Plant(ctx, registry.PlantRequest{
 		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share, Photos: photos,
-		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, MinHandleBits: f.minHandleBits, Progress: step,
+		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, Sizes: f.sizes, Dialect: dialect, MinHandleBits: f.minHandleBits, Progress: step,
 	})
 	done()
 	for _, p := range planted {
 		a.printPlanted(p)
 	}
 	return err
+}
+
+// learn finds the dialect of the platform's own files; nil if there are none.
+func (a *app) learn(files []string) (*jpeg.Dialect, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	var samples []jpeg.Sample
+	for _, path := range files {
+		data, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, jpeg.Sample{Name: path, Data: data})
+	}
+	d, notes, err := jpeg.Learn(samples)
+	if err != nil {
+		return nil, fmt.Errorf("--like %w: colour JPEG files as the platform serves them are wanted", err)
+	}
+	a.note("files are made like yours: %s", d)
+	for _, n := range notes {
+		a.note("%s", n)
+	}
+	return d, nil
 }
 
 // seedPhotos opens nothing yet: it names the photos of the folder, or painted ones.
@@ -156,6 +195,7 @@ func (a *app) printPlanted(p registry.Planted) {
 		Width    int    `json:"width"`
 		Height   int    `json:"height"`
 		Segments int    `json:"segments"`
+		SizeOf   string `json:"size_of"` // the largest picture of the photo: itself unless --sizes made smaller ones
 	}
 	type refused struct {
 		File   string `json:"file"`
@@ -170,7 +210,7 @@ func (a *app) printPlanted(p registry.Planted) {
 		Refused     []refused `json:"refused"`
 	}{p.Decoy.ID, string(p.Decoy.Kind), p.Decoy.Handle, p.Decoy.DisplayName, []photo{}, []refused{}}
 	for _, q := range p.Photos {
-		row.Photos = append(row.Photos, photo{q.Photo, q.File, q.Width, q.Height, q.Segments})
+		row.Photos = append(row.Photos, photo{q.Photo, q.File, q.Width, q.Height, q.Segments, q.Group})
 	}
 	for _, q := range p.Refused {
 		row.Refused = append(row.Refused, refused{q.File, q.Reason})

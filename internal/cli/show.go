@@ -24,8 +24,9 @@ func (a *app) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show --account A --out DIR",
 		Short: "Hand out an account's own copy of decoys, recorded first",
-		Long: `Writes DIR/<decoy>/<photo>.jpg and profile.json: the copy of each decoy that belongs to
-the account. That it was shown is recorded before anything is written. Without --decoy
+		Long: `Writes DIR/<decoy>/<photo>.jpg, one for every picture and size, and profile.json: the copy
+of each decoy that belongs to the account. Which file is a smaller size of which photo
+stands in profile.json. That it was shown is recorded before anything is written. Without --decoy
 every shared decoy is shown, and the account's own personal one.`,
 		Args: noArgs,
 	}
@@ -148,6 +149,14 @@ func writeProfile(path string, d canary.Decoy, c registry.Copy) error {
 		At      time.Time  `json:"at"`
 		Expires *time.Time `json:"expires"`
 	}
+	// A photo in several sizes: size_of is the largest, which posts and avatar name.
+	type photo struct {
+		Photo  string `json:"photo"`
+		File   string `json:"file"`
+		Width  int    `json:"width"`
+		Height int    `json:"height"`
+		SizeOf string `json:"size_of"`
+	}
 	profile := struct {
 		Handle      string    `json:"handle"`
 		DisplayName string    `json:"display_name"`
@@ -158,8 +167,12 @@ func writeProfile(path string, d canary.Decoy, c registry.Copy) error {
 		Following   int       `json:"following"`
 		Joined      time.Time `json:"joined"`
 		Avatar      *string   `json:"avatar"`
+		Photos      []photo   `json:"photos"`
 		Posts       []post    `json:"posts"`
-	}{d.Handle, d.DisplayName, d.Bio, d.Locale, orNull(c.Link), d.Followers, d.Following, d.Joined.UTC(), orNull(d.Avatar), []post{}}
+	}{d.Handle, d.DisplayName, d.Bio, d.Locale, orNull(c.Link), d.Followers, d.Following, d.Joined.UTC(), orNull(d.Avatar), []photo{}, []post{}}
+	for _, p := range c.Photos {
+		profile.Photos = append(profile.Photos, photo{p.Photo, p.Photo + ".jpg", p.Width, p.Height, p.Group})
+	}
 	for _, p := range d.Posts {
 		q := post{p.ID, p.Photo, p.Caption, orEmpty(p.Tags), p.Story, p.At.UTC(), nil}
 		if !p.Expires.IsZero() {

@@ -92,8 +92,11 @@ type exposureAnswer struct {
 }
 
 type photoAnswer struct {
-	Photo string `json:"photo"`
-	URL   string `json:"url"`
+	Photo  string `json:"photo"`
+	URL    string `json:"url"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	SizeOf string `json:"size_of"` // the largest picture of the photo, of which this is itself or a smaller size
 }
 
 func (c *Console) exposuresAPI(api huma.API) {
@@ -152,7 +155,7 @@ func (c *Console) expose(ctx context.Context, body []byte) ([]exposureAnswer, er
 	for _, q := range copies {
 		a := exposureAnswer{q.Account, q.Decoy, q.Handle, orNull(q.Link), []photoAnswer{}}
 		for _, p := range q.Photos {
-			a.Photos = append(a.Photos, photoAnswer{p.Photo, p.URL})
+			a.Photos = append(a.Photos, photoAnswer{p.Photo, p.URL, p.Width, p.Height, p.Group})
 		}
 		out = append(out, a)
 	}

@@ -167,16 +167,8 @@ func heat(v float64) color.NRGBA {
 	return color.NRGBA{38, 98, 168, alpha}
 }
 
-// segment is the rectangle of luma pixels that segment k covers: runs of Run
-// MCUs, ending with the row.
-func segment(g mark.Grid, k int) image.Rectangle {
-	cols := (g.W + g.MCU - 1) / g.MCU
-	perRow := (cols + g.Run - 1) / g.Run
-	row, run := k/perRow, k%perRow
-	x0 := run * g.Run * g.MCU
-	x1 := min((run+1)*g.Run, cols) * g.MCU
-	return image.Rect(x0, row*g.MCU, min(x1, g.W), min((row+1)*g.MCU, g.H))
-}
+// segment is the rectangle of luma pixels that segment k covers.
+func segment(g mark.Grid, k int) image.Rectangle { return image.Rect(g.Rect(k)) }
 
 func tint(img *image.RGBA, r image.Rectangle, c color.NRGBA) {
 	r = r.Intersect(img.Rect)

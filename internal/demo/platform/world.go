@@ -112,7 +112,7 @@ func (o *ordinary) picture(n int) ([]byte, error) {
 	}
 	// The same encoder as the decoys' pictures come from, without a ring: a
 	// platform's files look alike.
-	data, err := canary.PreparePlain(paint.Scene(o.seed+uint64(n)*7919+1, w, h))
+	data, err := canary.PreparePlain(paint.Scene(o.seed+uint64(n)*7919+1, w, h), nil)
 	if err != nil {
 		return nil, err
 	}

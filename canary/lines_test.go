@@ -1,0 +1,101 @@
+package canary
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"birdring/canary/ring"
+)
+
+// splice is the plain way to join two variants: a copy of every segment in the
+// variant that the word chooses. Renderer must do the same.
+func splice(files [2][]byte, starts []uint32, word []uint64, order []uint32) []byte {
+	out := bytes.Clone(files[0])
+	for k, pos := range order {
+		file := files[word[pos>>6]>>(pos&63)&1]
+		copy(out[starts[k]:starts[k+1]], file[starts[k]:starts[k+1]])
+	}
+	return out
+}
+
+// segmented makes a picture of random bytes whose segments have lengths drawn by length.
+func segmented(rng *rand.Rand, m int, length func() int) (*Picture, [2][]byte) {
+	p := &Picture{ID: "p", Code: ring.D, MCU: [2]int{16, 16}, Run: 1}
+	at := 1 + rng.IntN(700)
+	for range m {
+		p.starts = append(p.starts, uint32(at))
+		at += max(1, length())
+	}
+	p.starts = append(p.starts, uint32(at))
+	p.size = at + 2 + rng.IntN(3)
+	files := [2][]byte{make([]byte, p.size), make([]byte, p.size)}
+	for i := range files[0] {
+		files[0][i] = byte(rng.Uint32())
+	}
+	copy(files[1], files[0])
+	for i := p.starts[0]; i < p.starts[m]; i++ {
+		files[1][i] ^= byte(1 + rng.IntN(255))
+	}
+	p.forms = newForms(files, p.starts)
+	return p, files
+}
+
+// Whatever the lengths of segments, a rendition is what plain splicing gives.
+func TestRenditionsAreSplices(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for name, length := range map[string]func() int{
+		"one byte":    func() int { return 1 },
+		"a few bytes": func() int { return 1 + rng.IntN(9) },
+		"flat":        func() int { return 4 + rng.IntN(40) },
+		"long":        func() int { return 40 + rng.IntN(300) },
+		"mixed": func() int {
+			if rng.IntN(9) == 0 {
+				return rng.IntN(500)
+			}
+			return rng.IntN(12)
+		},
+	} {
+		for _, m := range []int{1, 2, 63, 64, 65, 500, 3000} {
+			p, files := segmented(rng, m, length)
+			for v := range files {
+				if !bytes.Equal(p.variant(v), files[v]) {
+					t.Fatalf("%s, %d segments: variant %d is not put together again", name, m, v)
+				}
+			}
+			r, err := NewRenderer(p, bytes.Repeat([]byte{1}, 32))
+			if err != nil {
+				t.Fatal(err)
+			}
+			word := make([]uint64, r.book.Words())
+			for v := FirstViewer; v < FirstViewer+5; v++ {
+				r.book.Codeword(word, uint64(v))
+				if !bytes.Equal(r.Append(nil, v), splice(files, p.starts, word, r.book.Order())) {
+					t.Fatalf("%s, %d segments: a rendition is not the splice", name, m)
+				}
+			}
+		}
+	}
+}
+
+// FuzzLines cuts at arbitrary places.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte{1, 1, 1, 1, 1, 60, 3, 200}, uint64(1))
+	f.Add(bytes.Repeat([]byte{5}, 300), uint64(2))
+	f.Fuzz(func(t *testing.T, lengths []byte, seed uint64) {
+		if len(lengths) == 0 || len(lengths) > 4000 {
+			return
+		}
+		i := -1
+		p, files := segmented(rand.New(rand.NewPCG(seed, 1)), len(lengths), func() int { i++; return int(lengths[i]) })
+		r, err := NewRenderer(p, bytes.Repeat([]byte{1}, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := make([]uint64, r.book.Words())
+		r.book.Codeword(word, 70000)
+		if !bytes.Equal(r.Append(nil, 70000), splice(files, p.starts, word, r.book.Order())) {
+			t.Fatal("a rendition is not the splice")
+		}
+	})
+}
