@@ -187,7 +187,11 @@ var photoLimits = decode.Limits{MaxBytes: 64 << 20, MaxPixels: 64_000_000}
 
 // Original is the photo of a picture as it was prepared: upright and reduced.
 func (b *Bed) Original(ctx context.Context, p *Picture) (_ *decode.Image, err error) {
-	file, err := b.photos[p.File].Open()
+	photo, ok := b.photos[p.File]
+	if !ok {
+		return nil, fmt.Errorf("no photo %q is planted here", p.File)
+	}
+	file, err := photo.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +231,7 @@ func (b *Bed) Quality(ctx context.Context, p *Picture, n int) (q Quality, ringed
 	if plain, err = luma(ctx, file); err != nil {
 		return q, ringed, plain, err
 	}
-	return Quality{mark.PSNR(plain, ringed), mark.SSIM(plain, ringed)}, ringed, plain, nil
+	return Quality{rounded(mark.PSNR(plain, ringed), 100), rounded(mark.SSIM(plain, ringed), 1e4)}, ringed, plain, nil
 }
 
 func luma(ctx context.Context, file []byte) (mark.Plane, error) {

@@ -9,8 +9,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"birdring/internal/assay"
 	"birdring/internal/assay/change"
@@ -63,7 +65,7 @@ func TestAssay(t *testing.T) {
 	if len(rows) != len(plan.Singles)+len(plan.Collusions) {
 		t.Fatalf("%d rows for %d changes and %d collusions", len(rows), len(plan.Singles), len(plan.Collusions))
 	}
-	must := map[string]bool{"jpeg75": true, "resize50": true, "hflip": true, "thumb320": true}
+	must := map[string]bool{"jpeg75": true, "crop25_off": true, "rot2": true, "thumb320": true}
 	for _, r := range rows {
 		t.Logf("%-10s %-30s %2d  %8.1f bits  z %5.1f of %4.1f  %s", r.Matrix, r.Change, r.Copies, r.Bits, r.Z, math.Sqrt(float64(r.Left)), r.Verdict)
 		if len(r.Wrong) > 0 {
@@ -85,14 +87,52 @@ func TestAssay(t *testing.T) {
 	if got := assay.Judge(rows); !strings.HasPrefix(got, assay.AdvicePlant) {
 		t.Error(got)
 	}
+	t.Run("z", func(t *testing.T) { checkZ(t, b) })
+	t.Run("foreign", func(t *testing.T) { checkForeign(t, b) })
+	t.Run("report", func(t *testing.T) { checkReport(t, b, rows) })
 }
 
-// TestZ: the right account's z is far above everybody else's.
-func TestZ(t *testing.T) {
-	testkit.Long(t)
-	b := bed(t, photo("scene.jpg", painting(t, 22, 512, 368)))
+// checkReport: the page needs nothing but itself, and a file's name is never markup.
+func checkReport(t *testing.T, b *assay.Bed, rows []assay.Row) {
+	const evil = `<img src=x onerror=alert(1)>"'.jpg`
+	hostile := *b.Pictures[0]
+	hostile.File = evil
+	rows = slices.Clone(rows)
+	rows[0].Wrong = []string{evil}
+	r := assay.Report{At: time.Unix(1.7e9, 0), Left: []string{evil}, Refused: []registry.Refused{{File: evil, Reason: evil}}}
+	if err := r.Add(t.Context(), b, &hostile, rows); err == nil {
+		t.Error("a photo that is no longer there was added")
+	}
+	r.Photos = nil
+	if err := r.Add(t.Context(), b, b.Pictures[0], rows); err != nil {
+		t.Fatal(err)
+	}
+	r.Photos[0].Picture = &hostile
+	var page strings.Builder
+	if err := r.Write(&page); err != nil {
+		t.Fatal(err)
+	}
+	html := page.String()
+	if strings.Contains(html, "<img src=x") || !strings.Contains(html, "&lt;img src=x onerror=alert(1)&gt;") {
+		t.Error("the name of a file is markup in the page")
+	}
+	if n := strings.Count(html, `<img src="data:image/jpeg;base64,`); n != len(rows)+2 || n != strings.Count(html, "<img") {
+		t.Errorf("%d pictures in the page, want %d", n, len(rows)+2)
+	}
+	for _, outside := range []string{"http:", "https:", "<script", "<link"} {
+		if strings.Contains(html, outside) {
+			t.Errorf("the page refers outside: %s", outside)
+		}
+	}
+	if !strings.Contains(html, "leads to") {
+		t.Error("a wrong account is not told")
+	}
+}
+
+// checkZ: the right account's z is far above everybody else's.
+func checkZ(t *testing.T, b *assay.Bed) {
 	p := b.Pictures[0]
-	row, f, err := b.SingleRow(t.Context(), p, change.ByName("jpeg75"), 5)
+	row, f, err := b.SingleRow(t.Context(), p, change.ByName("thumb320"), 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +148,40 @@ func TestZ(t *testing.T) {
 			}
 		case math.Abs(z) > 6: // chance 2e-9 each
 			t.Errorf("account %d: z %v", n, z)
+		}
+	}
+}
+
+// checkForeign: a foreign program's file lies as its twin does and leads to the same account.
+func checkForeign(t *testing.T, b *assay.Bed) {
+	testkit.Tool(t, "convert")
+	testkit.Tool(t, "cwebp")
+	foreign, err := assay.ForeignChanges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range foreign {
+		c := &foreign[i]
+		if c.Twin == nil {
+			t.Fatalf("%s has no twin", c.Name)
+		}
+		if c.Name != "320px-q75" && c.Name != "rot2" {
+			continue
+		}
+		row, f, err := b.ForeignRow(t.Context(), b.Pictures[0], c, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := c.Twin.Make(mustServe(t, b, 3), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, want := f.Affine, made.Truth.Affine
+		if math.Abs(a.A-want.A) > .005 || math.Abs(a.B-want.B) > .005 || math.Abs(a.C-want.C) > 1 || math.Abs(a.F-want.F) > 1 {
+			t.Errorf("%s lies at %+v, its twin at %+v", c.Name, a, want)
+		}
+		if row.Bits < 64 {
+			t.Errorf("%s: %.1f bits", c.Name, row.Bits)
 		}
 	}
 }
@@ -155,42 +229,6 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestForeign: a foreign program's file leads to the same account as its twin.
-func TestForeign(t *testing.T) {
-	testkit.Long(t)
-	testkit.Tool(t, "convert")
-	testkit.Tool(t, "cwebp")
-	foreign, err := assay.ForeignChanges()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := bed(t, photo("scene.jpg", painting(t, 23, 512, 368)))
-	for i := range foreign {
-		c := &foreign[i]
-		if c.Twin == nil {
-			t.Fatalf("%s has no twin", c.Name)
-		}
-		if c.Name != "320px-q75" && c.Name != "rot2" {
-			continue
-		}
-		row, f, err := b.ForeignRow(t.Context(), b.Pictures[0], c, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		made, err := c.Twin.Make(mustServe(t, b, 3), 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, want := f.Affine, made.Truth.Affine
-		if math.Abs(a.A-want.A) > .005 || math.Abs(a.B-want.B) > .005 || math.Abs(a.C-want.C) > 1 || math.Abs(a.F-want.F) > 1 {
-			t.Errorf("%s lies at %+v, its twin at %+v", c.Name, a, want)
-		}
-		if row.Bits < 64 {
-			t.Errorf("%s: %.1f bits", c.Name, row.Bits)
-		}
-	}
-}
-
 func mustServe(t *testing.T, b *assay.Bed, n int) []byte {
 	t.Helper()
 	data, err := b.Served(t.Context(), b.Pictures[0], n)
@@ -222,7 +260,7 @@ func TestJudge(t *testing.T) {
 		want string
 	}{
 		{[]assay.Row{good("jpeg75"), good("a")}, "plant"},
-		{[]assay.Row{good("jpeg75"), good("a"), good("b"), bad("small")}, "plant, weak when small"},
+		{[]assay.Row{good("jpeg75"), good("a"), good("b"), bad("small")}, "plant, weak when it is small"},
 		{[]assay.Row{good("jpeg75"), good("a"), bad("b"), bad("c")}, "do not plant: 2 of 4 changes are too much for it"},
 		{[]assay.Row{bad("jpeg75"), good("a"), good("b"), good("c"), good("d")}, "do not plant: a plain JPEG 75 is too much for it"},
 		{[]assay.Row{good("jpeg75"), row(assay.Collusion, "two", 2, 1, 10)}, "plant, weak when two"},

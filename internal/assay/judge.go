@@ -38,7 +38,7 @@ func Judge(rows []Row) string {
 			if short++; r.Change == "jpeg75" {
 				return AdviceNot + ": a plain JPEG 75 is too much for it"
 			}
-			weak = append(weak, r.When)
+			weak = append(weak, "it is "+r.When)
 		case r.Copies <= 2 && !r.Reaches(), r.Named == 0:
 			weak = append(weak, r.When)
 		}

@@ -40,6 +40,9 @@ type Row struct {
 	Data    []byte  // the file that was traced
 }
 
+// Root is the root of the segments left, which Z cannot exceed.
+func (r *Row) Root() float64 { return math.Sqrt(float64(r.Left)) }
+
 // Find is what a trace of a changed copy gave.
 type Find struct {
 	Verdict registry.Verdict

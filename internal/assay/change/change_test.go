@@ -147,7 +147,7 @@ func TestList(t *testing.T) {
 			t.Errorf("%s is another one by name", c.Name)
 		}
 	}
-	if telling < 12 || telling > 16 {
+	if telling < 12 || telling > 14 {
 		t.Errorf("%d telling changes", telling)
 	}
 }
