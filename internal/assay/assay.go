@@ -37,7 +37,7 @@ import (
 // Options of Plant. Zero values mean what is said in brackets.
 type Options struct {
 	Accounts   int                                // that every picture is exposed to (200)
-	Companions int                                // painted pictures planted beside the photos, so that finding one is work (4)
+	Companions int                                // painted pictures planted beside the photos, so that finding one is work (2)
 	Progress   func(done, total int, file string) // called after each picture, may be nil
 }
 
@@ -76,7 +76,7 @@ func Plant(ctx context.Context, photos []registry.Photo, o Options) (_ *Bed, err
 		o.Accounts = 200
 	}
 	if o.Companions == 0 {
-		o.Companions = 4
+		o.Companions = 2
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int, string) {}

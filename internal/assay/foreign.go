@@ -85,6 +85,9 @@ func (c *Foreign) Make(ctx context.Context, served []byte) (data []byte, err err
 	return os.ReadFile(out)
 }
 
+// ForeignName is what rows call a change made by foreign software.
+func ForeignName(twin *change.Change) string { return twin.Name + " by foreign software" }
+
 // ForeignRow has foreign software change the n-th account's copy and traces it.
 func (b *Bed) ForeignRow(ctx context.Context, p *Picture, c *Foreign, n int) (Row, *Find, error) {
 	served, err := b.Served(ctx, p, n)
@@ -99,7 +102,7 @@ func (b *Bed) ForeignRow(ctx context.Context, p *Picture, c *Foreign, n int) (Ro
 		return Row{}, nil, fmt.Errorf("%s: %w", p.File, err)
 	}
 	row := Row{
-		Picture: p, Matrix: Single, Change: c.Twin.Name + " by foreign software", When: c.Twin.When + " (by ImageMagick)",
+		Picture: p, Matrix: Single, Change: ForeignName(c.Twin), When: c.Twin.When + " (by ImageMagick)",
 		Copies: 1, Demand: c.Twin.Demand(&made.Truth),
 	}
 	f, err := b.fill(ctx, &row, made, []int{n})

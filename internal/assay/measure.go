@@ -82,6 +82,18 @@ func (b *Bed) Read(ctx context.Context, p *Picture, data []byte) (*Find, error) 
 	return f, nil
 }
 
+// Under is the same find scored by another codebook of the picture.
+func (f *Find) Under(book *ring.Book) (*Find, error) {
+	g := *f
+	if !f.Found {
+		return &g, nil
+	}
+	var err error
+	g.book = book
+	g.Reading, err = ring.NewReading(book, f.y)
+	return &g, err
+}
+
 // Bits is the evidence against a viewer, by this picture alone; 0 if it was not found.
 func (f *Find) Bits(v canary.Viewer) float64 {
 	if !f.Found {

@@ -134,7 +134,7 @@ func (b *Bed) Assay(ctx context.Context, p *Picture, plan Plan) ([]Row, error) {
 	}
 	one, foreign := len(plan.Singles), len(plan.Foreign)
 	rows := make([]Row, one+foreign+len(plan.Collusions))
-	err = workers(ctx, len(rows), func(ctx context.Context, i int) (err error) {
+	err = Workers(ctx, len(rows), func(ctx context.Context, i int) (err error) {
 		switch {
 		case i < one:
 			rows[i], _, err = b.SingleRow(ctx, p, plan.Singles[i], guilty)
@@ -165,8 +165,8 @@ func Gang(from, n int) []int {
 	return out
 }
 
-// workers runs jobs on all cores, at most one per core, and returns the first error.
-func workers(ctx context.Context, n int, job func(ctx context.Context, i int) error) error {
+// Workers runs n jobs on all cores, one a core, and returns the first error.
+func Workers(ctx context.Context, n int, job func(ctx context.Context, i int) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	next := make(chan int)
