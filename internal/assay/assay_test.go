@@ -264,7 +264,7 @@ func TestJudge(t *testing.T) {
 		{[]assay.Row{good("jpeg75"), good("a"), bad("b"), bad("c")}, "do not plant: 2 of 4 changes are too much for it"},
 		{[]assay.Row{bad("jpeg75"), good("a"), good("b"), good("c"), good("d")}, "do not plant: a plain JPEG 75 is too much for it"},
 		{[]assay.Row{good("jpeg75"), row(assay.Collusion, "two", 2, 1, 10)}, "plant, weak when two"},
-		{[]assay.Row{good("jpeg75"), row(assay.Collusion, "four", 4, 1, 10)}, "plant"},
+		{[]assay.Row{good("jpeg75"), row(assay.Collusion, "four", 4, 0, 10)}, "plant"},
 		{[]assay.Row{good("jpeg75"), wrong}, "do not plant: when it is a, it leads to an account it was not served to"},
 	} {
 		if got := assay.Judge(c.rows); got != c.want {

@@ -47,9 +47,8 @@ type reported struct {
 
 type reportedRow struct {
 	Row
-	Thumb   []byte
-	Bar     float64 // 0..100: bits, on a scale of logarithms
-	Reached bool
+	Thumb []byte
+	Bar   float64 // 0..100: bits, on a scale of logarithms
 }
 
 // Add adds a measured picture.
@@ -67,7 +66,7 @@ func (r *Report) Add(ctx context.Context, b *Bed, p *Picture, rows []Row) error 
 		}
 		row.Data = nil
 		out.Quality = row.Quality
-		out.Rows = append(out.Rows, reportedRow{row, thumb, bar(row.Bits), row.Reaches()})
+		out.Rows = append(out.Rows, reportedRow{row, thumb, bar(row.Bits)})
 	}
 	for i := range out.Rows {
 		if row := &out.Rows[i]; row.Matrix == Single && (out.Worst == nil || row.Bits < out.Worst.Bits) {

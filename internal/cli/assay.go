@@ -69,11 +69,16 @@ func (a *app) assay(ctx context.Context, f assayFlags) (err error) {
 	}
 	report := &assay.Report{At: time.Now(), Left: f.plan.Left}
 	var page *os.File
+	written := false
 	if f.html != "" { // before the work, not after it
 		if page, err = os.Create(f.html); err != nil {
 			return plain(err)
 		}
-		defer closing(page, &err)
+		defer func() {
+			if closing(page, &err); !written {
+				err = errors.Join(err, os.Remove(f.html))
+			}
+		}()
 	}
 	step, done := a.progress("planting")
 	bed, err := assay.Plant(ctx, photos, assay.Options{Progress: step})
@@ -95,6 +100,7 @@ func (a *app) assay(ctx context.Context, f assayFlags) (err error) {
 		if err := report.Write(page); err != nil {
 			return fmt.Errorf("write report: %w", err)
 		}
+		written = true
 		a.note("report: %s", f.html)
 	}
 	if len(bed.Pictures) == 0 {

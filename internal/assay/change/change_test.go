@@ -57,7 +57,7 @@ func TestTruth(t *testing.T) {
 			at := func(dx, dy float64) float64 { return agreement(planted, found, &truth, dx, dy) }
 			here := at(0, 0)
 			dx, dy := peak(at(-1, 0), here, at(1, 0)), peak(at(0, -1), here, at(0, 1))
-			if here < .25 || math.Abs(dx) > .2 || math.Abs(dy) > .2 {
+			if !(here >= .25 && math.Abs(dx) <= .2 && math.Abs(dy) <= .2) { // also what is no number
 				t.Errorf("agrees to %.3f, best %.2f, %.2f px beside the place declared", here, dx, dy)
 			}
 		})
