@@ -20,6 +20,14 @@ type gang struct {
 	strategies              []string // nil: all
 }
 
+// work is how many traces a picture costs.
+func (g gang) work() int {
+	if g.strategies != nil {
+		return len(g.strategies)
+	}
+	return len(change.Collusions())
+}
+
 // gangs as issue 3 demands them, and two more for which it demands nothing.
 var gangs = []gang{
 	{2, 1, 2, nil},
@@ -37,23 +45,27 @@ type joinedLogs struct {
 	done     int
 }
 
-// colluders joins copies in every way. Two fifths of the time are for it, of which
-// each gang has a part.
+// colluders joins copies in every way. Each gang has a part of the time that is
+// left, as large as its part of the work.
 func colluders(ctx context.Context, b *bench) error {
-	from := b.elapsed().Seconds() / b.budget.Seconds()
+	from, work, all := b.spent(), 0, 0
+	for _, g := range gangs {
+		all += g.work()
+	}
 	var sixteen *joinedLogs
 	t := tabwriter.NewWriter(b.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "joined copies\tby\tpictures\tsets\tall found\tone found\tleast bits\tmost bits\twrong\tdemanded\t\t")
-	for n, g := range gangs {
-		all, err := b.join(ctx, g, from+.08*float64(n+1))
+	for _, g := range gangs {
+		work += g.work()
+		joined, err := b.join(ctx, g, from+(1-from)*float64(work)/float64(all))
 		if err != nil {
 			return err
 		}
-		for _, j := range all {
+		for _, j := range joined {
 			b.printGang(t, g, j)
 		}
 		if g.copies == 16 {
-			sixteen = all[0]
+			sixteen = joined[0]
 		}
 		progress("collusion: gangs of %d", g.copies)
 	}
@@ -78,7 +90,7 @@ func (b *bench) join(ctx context.Context, g gang, until float64) ([]*joinedLogs,
 	var mu sync.Mutex
 	err := assay.Workers(ctx, whole, func(ctx context.Context, i int) error {
 		members := assay.Gang(17, g.copies) // one farm: the same on all pictures
-		if b.late(until) {
+		if b.spent() > until {
 			return nil
 		}
 		for k, c := range how {
@@ -142,7 +154,7 @@ func (b *bench) printGang(t *tabwriter.Writer, g gang, j *joinedLogs) {
 	var least, most []float64
 	for i := 0; i+g.pictures <= len(j.perPic); i += g.pictures {
 		set := j.perPic[i : i+g.pictures]
-		if !measured(set) {
+		if !measured(set) { // time did not allow
 			continue
 		}
 		sets++

@@ -51,14 +51,14 @@ type figure struct {
 	print func(context.Context, *bench) error
 }
 
-// figures in the order they are measured; the matrix comes last and takes the time that is left.
+// figures in the order they are measured. The last two sample as many pairs as time allows.
 var figures = []figure{
 	{"foreign", foreignSoftware},
 	{"quality", quality},
 	{"speed", speeds},
 	{"uniform", uniform},
-	{"collusion", colluders},
 	{"matrix", matrix},
+	{"collusion", colluders},
 }
 
 // bench is one run.
@@ -69,6 +69,7 @@ type bench struct {
 	budget   time.Duration
 	out      io.Writer
 
+	chosen      []figure
 	rows, short int                            // figures with a demand; those that fall short
 	foreign     map[*assay.Picture][]assay.Row // what foreignSoftware measured
 }
@@ -83,12 +84,8 @@ func (b *bench) demand(met bool) string {
 	return "SHORT"
 }
 
-func (b *bench) elapsed() time.Duration { return time.Since(b.began) }
-
-// late says that a share of the time is used up.
-func (b *bench) late(share float64) bool {
-	return b.elapsed() > time.Duration(share*float64(b.budget))
-}
+// spent is the share of the time that is used up, 0..1 and above.
+func (b *bench) spent() float64 { return time.Since(b.began).Seconds() / b.budget.Seconds() }
 
 func (b *bench) printf(format string, args ...any) { fmt.Fprintf(b.out, format, args...) }
 
@@ -106,15 +103,14 @@ func (b *bench) heldOut() (out []*assay.Picture) {
 }
 
 func run(ctx context.Context, folder string, accounts int, only string, budget time.Duration) error {
-	chosen, err := choose(only)
-	if err != nil {
-		return err
-	}
 	photos, err := source(folder)
 	if err != nil {
 		return err
 	}
 	b := &bench{accounts: accounts, began: time.Now(), budget: budget, out: os.Stdout, foreign: map[*assay.Picture][]assay.Row{}}
+	if b.chosen, err = choose(only); err != nil {
+		return err
+	}
 	b.bed, err = assay.Plant(ctx, photos, assay.Options{
 		Accounts: accounts,
 		Progress: func(done, total int, file string) { progress("planted %d of %d: %s", done, total, file) },
@@ -129,7 +125,7 @@ func run(ctx context.Context, folder string, accounts int, only string, budget t
 	if len(b.bed.Pictures) == 0 {
 		return errors.New("none of the photos can be planted")
 	}
-	for _, f := range chosen {
+	for _, f := range b.chosen {
 		progress("%s, %.0f s so far", f.name, time.Since(b.began).Seconds())
 		if err := f.print(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
@@ -137,6 +133,9 @@ func run(ctx context.Context, folder string, accounts int, only string, budget t
 	}
 	return json.NewEncoder(b.out).Encode(map[string]int{"rows": b.rows, "short": b.short})
 }
+
+// last says that no group of figures comes after this one.
+func (b *bench) last(name string) bool { return b.chosen[len(b.chosen)-1].name == name }
 
 func choose(only string) ([]figure, error) {
 	if only == "" {

@@ -23,6 +23,9 @@ const (
 	tunedRounds = 2
 )
 
+// matrixUntil is the share of the time after which the rest is the colluders'.
+const matrixUntil = .8
+
 // cell is what was measured of one change.
 type cell struct {
 	held, tuned []assay.Row
@@ -36,6 +39,10 @@ func matrix(ctx context.Context, b *bench) error {
 	var mu sync.Mutex // guards cells and done
 	pics := b.bed.Pictures
 	planned, done := 0, 0
+	until := matrixUntil
+	if b.last("matrix") {
+		until = 1
+	}
 	type job struct{ round, pic int }
 	var jobs []job
 	for r := range rounds {
@@ -61,7 +68,7 @@ func matrix(ctx context.Context, b *bench) error {
 	err := assay.Workers(ctx, len(jobs), func(ctx context.Context, n int) error {
 		j := jobs[n]
 		return of(j, func(c int) error {
-			if b.late(1) {
+			if b.spent() > until {
 				return nil
 			}
 			row, f, err := b.bed.SingleRow(ctx, pics[j.pic], plan.Singles[c], j.pic*37+c*7+11)
