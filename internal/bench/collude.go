@@ -40,9 +40,8 @@ var gangs = []gang{
 // joinedLogs is what the finds of a gang say about each member, picture by picture.
 type joinedLogs struct {
 	strategy string
-	perPic   [][]ring.TrackLogs // [picture][member]; nil: not recognised
+	perPic   [][]ring.TrackLogs // [picture][member]; empty: not recognised; nil: time did not allow
 	wrong    int
-	done     int
 }
 
 // colluders joins copies in every way. Each gang has a part of the time that is
@@ -105,7 +104,6 @@ func (b *bench) join(ctx context.Context, g gang, until float64) ([]*joinedLogs,
 			mu.Lock()
 			all[k].perPic[i] = logs
 			all[k].wrong += len(row.Wrong)
-			all[k].done++
 			mu.Unlock()
 		}
 		return nil
