@@ -152,12 +152,12 @@ func awaitConsole(progress io.Reader) (address, token string, err error) {
 // measure runs the measuring commands and returns their last lines.
 func measure(ctx context.Context, photos string) (string, error) {
 	commands := [][]string{
-		{"go", "run", "./internal/bench", "-photos", photos},
+		{"go", "run", "./internal/bench", "-photos", photos, "-figures", "foreign,quality"},
 		{"go", "test", "-run", "^$", "-bench", "Append|OpenToken|^BenchmarkHandle$", "-benchtime", "300ms", "./canary"},
 	}
 	var out strings.Builder
 	for i, c := range commands {
-		out.WriteString([]string{"```\n$ make bench-mark PHOTOS=" + photos + "\n", "$ go test -bench . ./canary\n"}[i])
+		out.WriteString([]string{"```\n$ make bench-mark FIGURES=foreign,quality PHOTOS=" + photos + "\n", "$ go test -bench . ./canary\n"}[i])
 		cmd := exec.CommandContext(ctx, c[0], c[1:]...)
 		cmd.Stderr = os.Stderr
 		data, err := cmd.Output()
@@ -184,6 +184,9 @@ func tidy(line string) string {
 
 // keep leaves out what a reader of the README does not need.
 func keep(line string) bool {
+	if strings.TrimSpace(line) == "" {
+		return false
+	}
 	for _, p := range []string{"goos:", "goarch:", "pkg:", "PASS", "ok ", "ok\t", "cpu:", "{"} {
 		if strings.HasPrefix(line, p) {
 			return false
