@@ -40,7 +40,7 @@ func selfCheck(p *Picture, pair *jpeg.Pair, key []byte, rep *Report) error {
 	if err != nil {
 		return fmt.Errorf("self-check of picture %s: %w", p.ID, err)
 	}
-	rep.SelfBits = float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(MaxControl))})) / 1000
+	rep.SelfBits = float64(reading.Score(uint64(MaxControl)).Alone()) / 1000
 	if rep.SelfBits < selfBits {
 		return fmt.Errorf("%w: a thumbnail of %d px would hold %.0f bits of it, %d are needed", ErrTooPlain, selfSide, max(0, rep.SelfBits), selfBits)
 	}

@@ -106,7 +106,7 @@ func (r *Registry) conclude(ctx context.Context, w *world, site string, probable
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.weigh(ctx, r.db.Read(), w, id, func(scored int) int64 {
+	c, err := r.weigh(ctx, r.db.Read(), w, id, nil, func(scored int) int64 {
 		return min(ring.ProbableMillibits(scored), ring.AttributedMillibits)
 	})
 	if err != nil {

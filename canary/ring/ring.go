@@ -5,8 +5,8 @@
 //
 // A picture has m segments. Its codebook has W = ceil(m/64) words of 64 code
 // positions. Code D shares the words among depths 1..5 by .40/.20/.15/.15/.10
-// (largest remainder, ties to the smaller depth), code U gives all to depth 1;
-// words stand in order of depth. A word of depth t is the AND of t keystream
+// (largest remainder, ties to the smaller depth), code D6 among depths 1..6 by
+// .35/.25/.10/.15/0/.15, code U gives all to depth 1; words stand in order of depth. A word of depth t is the AND of t keystream
 // words XOR a secret sign word, so a bit is 1 with probability 2^-t or 1-2^-t.
 //
 // Keystreams are AES-128 in counter mode (big-endian 128-bit counter, from 0)
@@ -50,6 +50,8 @@ type Code uint8
 const (
 	U Code = 1 // uniform: strongest for one account, erased by three that compare copies
 	D Code = 2 // dyadic mix of biases: traces mixed copies
+	// D6 reaches a bias of 1/64: for farms that mix 24 copies and more.
+	D6 Code = 3
 )
 
 // ParseCode reads a code's name.
@@ -59,8 +61,10 @@ func ParseCode(name string) (Code, error) {
 		return U, nil
 	case "D":
 		return D, nil
+	case "D6":
+		return D6, nil
 	}
-	return 0, fmt.Errorf("unknown code %q: use U or D", name)
+	return 0, fmt.Errorf("unknown code %q: use U, D or D6", name)
 }
 
 // String is the code's name.
@@ -70,8 +74,16 @@ func (c Code) String() string {
 		return "U"
 	case D:
 		return "D"
+	case D6:
+		return "D6"
 	}
 	return fmt.Sprintf("Code(%d)", uint8(c))
+}
+
+// Check refuses a code that this package does not know.
+func (c Code) Check() error {
+	_, err := c.shares()
+	return err
 }
 
 // shares[t-1] is the share of words of depth t, in percent.
@@ -81,8 +93,10 @@ func (c Code) shares() ([]int, error) {
 		return []int{100}, nil
 	case D:
 		return []int{40, 20, 15, 15, 10}, nil
+	case D6:
+		return []int{35, 25, 10, 15, 0, 15}, nil
 	}
-	return nil, fmt.Errorf("unknown code %d: this program knows U (1) and D (2)", uint8(c))
+	return nil, fmt.Errorf("unknown code %d: this program knows U (1), D (2) and D6 (3)", uint8(c))
 }
 
 // prefixWords is the most words a viewer takes from the prefix stream.
@@ -96,6 +110,7 @@ type Book struct {
 	signs  []uint64 // per word
 	order  []uint32 // per segment
 	prefix int      // words taken from the prefix stream
+	counts []int    // of the other words, per depth
 	blocks int      // AES blocks of a viewer in the main stream
 	heads  cipher.Block
 	tails  cipher.Block
@@ -129,6 +144,9 @@ func NewBook(key []byte, code Code, m int) (*Book, error) {
 		}
 		if t == 0 {
 			b.prefix = min(prefixWords, n)
+			b.counts = append(b.counts, n-b.prefix)
+		} else {
+			b.counts = append(b.counts, n)
 		}
 		draws += n * (t + 1)
 	}
@@ -242,9 +260,21 @@ func (b *Book) Words() int { return len(b.depths) }
 func (b *Book) Order() []uint32 { return b.order }
 
 // P is the probability that the bit at a code position is 1, over viewers.
-func (b *Book) P(pos int) float64 {
-	p := 1 / float64(uint64(1)<<b.depths[pos>>6])
-	if b.signs[pos>>6]>>(pos&63)&1 == 1 {
+func (b *Book) P(pos int) float64 { return b.class(pos).p() }
+
+// class is a bias: twice the depth, and 1 if the bit is mostly 1.
+type class uint8
+
+const classes = 14 // depths 1..6
+
+func (b *Book) class(pos int) class {
+	return class(2*b.depths[pos>>6] + uint8(b.signs[pos>>6]>>(pos&63)&1))
+}
+
+// p is the probability of a 1.
+func (c class) p() float64 {
+	p := 1 / float64(uint64(1)<<(c>>1))
+	if c&1 == 1 {
 		return 1 - p
 	}
 	return p
@@ -275,16 +305,28 @@ func (s *scratch) fill(c cipher.Block, dst []byte, v, n uint64) {
 
 // assemble makes the words out of a viewer's two stretches of keystream.
 func (b *Book) assemble(dst []uint64, head, tail []byte) {
+	b.combine(dst, b.signs, head, tail)
+}
+
+// combine makes words with any sign words. Words of one depth stand together, so
+// each depth has a loop of its own without a branch inside.
+func (b *Book) combine(dst, signs []uint64, head, tail []byte) {
+	dst = dst[:len(signs)]
 	for i := range b.prefix {
-		dst[i] = binary.LittleEndian.Uint64(head[8*i:]) ^ b.signs[i]
+		dst[i] = binary.LittleEndian.Uint64(head[8*i:]) ^ signs[i]
 	}
-	at := 0
-	for i := b.prefix; i < len(b.depths); i++ {
-		w := ^uint64(0)
-		for range b.depths[i] {
-			w &= binary.LittleEndian.Uint64(tail[at:])
-			at += 8
+	i := b.prefix
+	for d, n := range b.counts {
+		size := 8 * (d + 1)
+		for ; n > 0; n-- {
+			t := tail[:size:size]
+			w := binary.LittleEndian.Uint64(t)
+			for j := 8; j < len(t); j += 8 {
+				w &= binary.LittleEndian.Uint64(t[j:])
+			}
+			dst[i] = w ^ signs[i]
+			i++
+			tail = tail[size:]
 		}
-		dst[i] = w ^ b.signs[i]
 	}
 }
