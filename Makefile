@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark readme demo clean
+.PHONY: all build test check fuzz bench bench-mark sim readme demo clean
 
 all: build
 
@@ -46,6 +46,11 @@ bench:
 PHOTOS ?=
 bench-mark:
 	$(GO) run ./internal/bench -photos "$(PHOTOS)"
+
+# The evidence model against the tables it promises: type-I errors, power, collusion,
+# farms on real soft values. JSON rows, the last one {"rows":n,"short":n}.
+sim:
+	@$(GO) run ./internal/sim -photos "$(PHOTOS)"
 
 # The README's transcript and console picture, made from a run.
 readme:

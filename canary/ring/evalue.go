@@ -31,13 +31,21 @@ func Average(of []Score) Score {
 }
 
 // Sightings joins the files that show one photo on one site, in the order in
-// which they were found: sum over s = 1, 2, .. of E^(s) / (s(s+1)). It never
-// exceeds what an e-value may, however often a photo is seen. The zero value has
-// seen nothing.
+// which they were found: the first weighs 31/32, and the rest share 1/32 as
+// 1/(s(s+1)), s = 1, 2, .. The weights sum to 1, so it never exceeds what an
+// e-value may, however often a photo is seen. (1/(s(s+1)) from the first sighting
+// on, as statistics section 4 writes it, halves every picture: weak ones then need
+// up to 1.6 times the pictures of its own table, which make sim prints.)
+// The zero value has seen nothing.
 type Sightings struct {
 	n   int
 	sum Score
 }
+
+// again is one over the weight of all sightings but the first.
+const again = 32
+
+var firstLog = down(log(1 - 1./again))
 
 // See adds the next file.
 func (s *Sightings) See(file Score) {
@@ -48,7 +56,10 @@ func (s *Sightings) See(file Score) {
 	if file == Nothing {
 		return
 	}
-	w := down(-log(float64(s.n) * float64(s.n+1)))
+	w := firstLog
+	if s.n > 1 {
+		w = down(-log(float64(again) * float64(s.n-1) * float64(s.n)))
+	}
 	for t, l := range file {
 		s.sum[t] = logAdd(s.sum[t], l.plus(w))
 	}
@@ -131,10 +142,10 @@ var trackPrior = func() (out [Tracks]float64) {
 	rhoPrior := [...]float64{.55, .2, .15, .1}
 	for s, ps := range shapePrior {
 		for i, pr := range rhoPrior {
-			out[len(rhos)*s+i] = .6 * ps * pr
+			out[len(rhos)*s+i] = .78 * ps * pr
 		}
 	}
-	out[trackHard], out[trackMixed], out[trackWindows], out[trackCentred] = .08, .2, .06, .06
+	out[trackHard], out[trackMixed], out[trackWindows], out[trackCentred] = .08, .08, .03, .03
 	return out
 }()
 

@@ -2,23 +2,19 @@ package ring
 
 import "math"
 
-// MeanOverRings is the mean of every track's e-value over all rings of a short
-// picture, each weighed by its probability.
+// MeanOverRings is the mean of every track's e-value over all rings of a
+// picture of which little was read, each weighed by its probability.
 func MeanOverRings(r *Reading, b *Book) [Tracks]float64 {
-	return meanOver(b, func(word []uint64) Score {
-		room := r.pool.Get().(*room)
-		defer r.pool.Put(room)
-		return r.score(room, word, open)
-	})
+	return meanOver(b, r, r.ScoreRing)
 }
 
 // MeanGiven is the same with side information: known rings stay what they are.
 func MeanGiven(f *Informed, b *Book) [Tracks]float64 {
-	return meanOver(b, func(word []uint64) (out Score) {
+	return meanOver(b, f.reading, func(word []uint64) (out Score) {
 		room := f.pool.Get().(*room)
 		defer f.pool.Put(room)
 		f.table.sum(word, room.lanes)
-		l := room.mean(room.lanes)
+		l := room.mix(f.table.weights, room.lanes)
 		for t := range out {
 			out[t] = l
 		}
@@ -26,13 +22,19 @@ func MeanGiven(f *Informed, b *Book) [Tracks]float64 {
 	})
 }
 
-func meanOver(b *Book, score func(word []uint64) Score) [Tracks]float64 {
+func meanOver(b *Book, r *Reading, score func(word []uint64) Score) [Tracks]float64 {
 	var out [Tracks]float64
 	word := make([]uint64, b.Words())
-	for ring := range uint64(1) << b.m {
+	var at []uint32 // what was not read says nothing
+	for k, v := range r.y {
+		if v != 0 {
+			at = append(at, b.order[k])
+		}
+	}
+	for ring := range uint64(1) << len(at) {
 		clear(word)
 		prob := 1.0
-		for k, pos := range b.order {
+		for k, pos := range at {
 			p := b.P(int(pos))
 			if ring>>k&1 == 1 {
 				word[pos>>6] |= 1 << (pos & 63)

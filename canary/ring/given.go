@@ -28,7 +28,9 @@ func (r *Reading) Given(known []uint64) *Informed {
 	seen := map[key]int32{}
 	var models [classes][MostKnown + 1][]model
 	of := make([]int32, len(r.of))
+	var fits [][]float64 // per row: its log likelihood under each model
 	f := &Informed{reading: r, models: len(coalitionSizes(len(known))) * len(strategies)}
+	fit := make([]float64, f.models)
 	for k, i := range r.of {
 		of[k] = -1
 		if i < 0 {
@@ -46,14 +48,19 @@ func (r *Reading) Given(known []uint64) *Informed {
 				*m = coalitions(s.class, len(known), ones)
 			}
 			row := symbolRow{make([]Nats, f.models), make([]Nats, f.models)}
-			mixedBets(s, *m, row.one, row.zero)
+			fits = append(fits, make([]float64, f.models))
+			mixedBets(s, *m, row.one, row.zero, fits[len(rows)], 1)
 			at = int32(len(rows))
 			seen[key{int(i), ones}] = at
 			rows = append(rows, row)
 		}
 		of[k] = at
+		for g, l := range fits[at] {
+			fit[g] += l
+		}
 	}
 	f.table = r.tabulateRows(f.models, rows, of)
+	f.table.weights = modelWeights(fit)
 	f.pool.New = func() any { return &room{word: make([]uint64, r.book.Words()), lanes: make([]Nats, f.models)} }
 	return f
 }
@@ -64,7 +71,7 @@ func (f *Informed) Score(v uint64) (out Score) {
 	defer f.pool.Put(room)
 	f.reading.book.Codeword(room.word, v)
 	f.table.sum(room.word, room.lanes)
-	l := room.mean(room.lanes)
+	l := room.mix(f.table.weights, room.lanes)
 	for t := range out {
 		out[t] = l
 	}

@@ -1,6 +1,9 @@
 package ring
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // averaged are the sizes of the coalitions whose averaged pixels the centred
 // lanes look for.
@@ -13,20 +16,51 @@ func (r *Reading) mixedTable() *table {
 		by[c] = coalitions(c, 0, 0)
 	}
 	centre := r.centre()
-	return r.tabulate(mixed+len(averaged), func(s symbol, one, zero []Nats) {
-		mixedBets(s, by[s.class], one, zero)
+	often := make([]int, len(r.symbols))
+	for _, i := range r.of {
+		if i >= 0 {
+			often[i]++
+		}
+	}
+	fit := make([]float64, mixed+1)
+	seen := 0
+	t := r.tabulate(mixed+len(averaged), func(s symbol, one, zero []Nats) {
+		p, n := s.class.p(), float64(often[seen])
+		seen++
+		mixedBets(s, by[s.class], one, zero, fit, n)
+		fit[mixed] += float64(n * log(float64(p*exp(s.ratio[0]))+1-p)) // the single leaker
 		for i := range averaged {
 			one[mixed+i], zero[mixed+i] = centre.bet(s, i)
 		}
 	})
+	t.weights = modelWeights(fit)
+	return t
 }
 
-// mixedBets are LR_g = [t_x f1 + (1-t_x) f0] / [t f1 + (1-t) f0] (statistics section 6).
-func mixedBets(s symbol, models []model, one, zero []Nats) {
+// modelWeights are logs of the models' weights: a fifth uniform, the rest as
+// likely as the values, the biases and known members' bits make each. The viewer's
+// own bits do not enter.
+func modelWeights(fit []float64) []float64 {
+	const floor = .2
+	top, sum := slices.Max(fit), 0.
+	for _, l := range fit {
+		sum += exp(l - top)
+	}
+	out := make([]float64, len(fit))
+	for i, l := range fit {
+		out[i] = log(floor/float64(len(fit)) + float64((1-floor)*exp(l-top)/sum))
+	}
+	return out
+}
+
+// mixedBets are LR_g = [t_x f1 + (1-t_x) f0] / [t f1 + (1-t) f0] (statistics
+// section 6). fit gains the log likelihood of the value, met n times, under each model.
+func mixedBets(s symbol, models []model, one, zero []Nats, fit []float64, n float64) {
 	p, e := s.class.p(), exp(s.ratio[0])
 	for i, m := range models {
 		t := float64(p*m.one) + float64((1-p)*m.zero)
 		mean := float64(t*e) + 1 - t
+		fit[i] += float64(n * log(mean))
 		one[i] = down(log((float64(m.one*e) + 1 - m.one) / mean))
 		zero[i] = down(log((float64(m.zero*e) + 1 - m.zero) / mean))
 	}

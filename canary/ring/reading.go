@@ -11,7 +11,7 @@ var (
 	innerQ = [...]float64{.12, .25, .4, .7, 1.1, 1.8, 3}
 	// The outer ones are for reliability too weak to be read off the values; the
 	// last is for values all of one size, which tell nothing about it.
-	outerQ = [...]float64{.1, .18, .3, .9}
+	outerQ = [...]float64{.1, .18, .3, .75}
 	rhos   = [...]float64{1, .5, .25, .1}
 )
 

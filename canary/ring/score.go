@@ -32,6 +32,8 @@ type table struct {
 	n     int
 	start []Nats  // all bits 0
 	quads []int32 // [position/4][value of the four bits][lane]
+	// Of lanes that are mixed, the logs of the weights.
+	weights []float64
 }
 
 // tabulate makes the table of n lanes; bets says what a 1 and a 0 are worth at a symbol.
@@ -106,6 +108,13 @@ func (r *Reading) Score(v uint64) Score {
 	return r.score(room, room.word, open)
 }
 
+// ScoreRing is Score of a codeword itself, len(word) = the book's Words().
+func (r *Reading) ScoreRing(word []uint64) Score {
+	room := r.pool.Get().(*room)
+	defer r.pool.Put(room)
+	return r.score(room, word, open)
+}
+
 func (r *Reading) score(room *room, word []uint64, g Gate) (out Score) {
 	r.plain.sum(word, room.plain[:])
 	copy(out[:], room.plain[:])
@@ -120,7 +129,7 @@ func (r *Reading) score(room *room, word []uint64, g Gate) (out Score) {
 	}
 	lanes := room.lanes
 	r.mixing().sum(word, lanes)
-	out[trackMixed] = room.mean(lanes[:mixed], out[0])
+	out[trackMixed] = room.mix(r.mixing().weights, lanes[:mixed], out[0])
 	out[trackCentred] = out[2]
 	if r.book.code != U {
 		out[trackCentred] = room.mean(lanes[mixed:])
@@ -129,13 +138,22 @@ func (r *Reading) score(room *room, word []uint64, g Gate) (out Score) {
 	return bounded(out)
 }
 
+// mix is the logarithm of a weighed sum of e-values.
+func (room *room) mix(weights []float64, logs []Nats, more ...Nats) Nats {
+	room.logs = room.logs[:0]
+	for i, l := range logs {
+		room.logs = append(room.logs, weights[i]+l.float())
+	}
+	for i, l := range more {
+		room.logs = append(room.logs, weights[len(logs)+i]+l.float())
+	}
+	return down(logSum(room.logs))
+}
+
 // mean is the logarithm of the mean of e-values.
-func (room *room) mean(logs []Nats, more ...Nats) Nats {
+func (room *room) mean(logs []Nats) Nats {
 	room.logs = room.logs[:0]
 	for _, l := range logs {
-		room.logs = append(room.logs, l.float())
-	}
-	for _, l := range more {
 		room.logs = append(room.logs, l.float())
 	}
 	return down(logSum(room.logs) - log(float64(len(room.logs))))

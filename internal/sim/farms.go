@@ -1,0 +1,3 @@
+package main
+
+func farms(photos string, tell func(row)) error { return nil }
