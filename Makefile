@@ -50,6 +50,7 @@ bench-mark:
 # The evidence model against the tables it promises: type-I errors, power, collusion,
 # farms on real soft values. JSON rows, the last one {"rows":n,"short":n}.
 sim:
+	@BIRDRING_MUTATIONS=1 $(GO) test -run TestBrokenRulesAreSeen ./internal/sim >&2
 	@$(GO) run ./internal/sim -photos "$(PHOTOS)"
 
 # The README's transcript and console picture, made from a run.

@@ -46,6 +46,7 @@ type foundPhoto struct {
 type siteCase struct {
 	photos   []foundPhoto
 	proofs   *siteProofs
+	trial    *trial        // of a former state: it is nobody else's
 	scored   int           // viewers that were shown any of it
 	accounts []siteAccount // over the line, best first
 }
@@ -63,6 +64,11 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, o
 	if err != nil {
 		return nil, err
 	}
+	return r.weighFiles(ctx, q, w, site, files, only, line)
+}
+
+// weighFiles is weigh of files that are known already.
+func (r *Registry) weighFiles(ctx context.Context, q queryer, w *world, site int64, files []foundFile, only *inputs, line func(scored int) int64) (*siteCase, error) {
 	proofs, err := r.proofsOn(ctx, q, w, site, only)
 	if err != nil {
 		return nil, err
@@ -75,7 +81,12 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, o
 	if c.scored, err = scoredOn(files, of); err != nil {
 		return nil, err
 	}
-	use := func(t *trial) error { return c.judge(ctx, t, line(c.scored)) }
+	use := func(t *trial) error {
+		if only != nil {
+			c.trial = t
+		}
+		return c.judge(ctx, t, line(c.scored))
+	}
 	if only != nil { // an old state of the site: nothing to be remembered
 		t := r.newTrial(of)
 		for _, f := range files {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"birdring/canary/mark"
 )
 
 // LimitPages makes the disk look full: the database may not grow beyond n pages.
@@ -38,4 +40,50 @@ func (r *Registry) Advance(d time.Duration) error {
 // Alarm raises an alarm.
 func (r *Registry) Alarm(kind, text string) error {
 	return r.db.Write(context.Background(), func(tx *sql.Tx) error { return raiseAlarm(context.Background(), tx, kind, text, text) })
+}
+
+// Group makes pictures ones of one photo group, as planting a photo in several sizes does.
+func (r *Registry) Group(photos ...string) error {
+	return r.db.Write(context.Background(), func(tx *sql.Tx) error {
+		for _, p := range photos {
+			if _, err := tx.Exec(`UPDATE pictures SET photo_group = ? WHERE id = ?`, photos[0], p); err != nil {
+				return err
+			}
+		}
+		return count(context.Background(), tx, "decoys", 1)
+	})
+}
+
+// Read is what was read out of a file as a copy of one picture.
+type Read struct {
+	Photo string
+	Y     []int16
+}
+
+// Found stores a sighting as if a file had been read that could be a copy of any of
+// some pictures of one photo, and weighs the site.
+func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...Read) error {
+	w, err := r.world(ctx)
+	if err != nil {
+		return err
+	}
+	var f finding
+	for _, a := range as {
+		f = append(f, lookalike{picture: &w.pictures[w.photos[a.Photo]], soft: &mark.Soft{Y: a.Y}})
+	}
+	p := f[0].picture
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		id, err := ensureSite(ctx, tx, site, at)
+		if err != nil {
+			return err
+		}
+		s := &sighting{
+			kind: kindPicture, source: fromTrace, decoy: w.decoys[p.decoy].Num, picture: p, url: "u", data: packSoft(as[0].Y), captured: at,
+			verdict: VerdictMarked, finding: f,
+		}
+		if _, _, err := s.sight(ctx, tx, id); err != nil {
+			return err
+		}
+		return r.attribute(ctx, tx, w, id)
+	})
 }

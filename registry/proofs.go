@@ -10,9 +10,10 @@ import (
 	"birdring/registry/sqlstore"
 )
 
-// filtersKept is what the filters that a handle passed may have made it likelier
-// than the model says, in millibits: they keep a quarter of all draws at least.
-const filtersKept = 2_000
+// filtersKept is how much likelier than the model says a handle may be, in
+// millibits: the filters it passed keep a quarter of all draws at least, and a few
+// spellings are taken for it.
+const filtersKept = 4_000
 
 // siteProofs is what was found on a site besides pictures.
 type siteProofs struct {
@@ -68,7 +69,7 @@ func (r *Registry) proofsOn(ctx context.Context, q queryer, w *world, site int64
 
 // readSightings reads found handles and links, and which shared decoys were found at all.
 func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, only *inputs) error {
-	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), coalesce(g.string_index, 0),
+	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), CASE WHEN EXISTS (SELECT 1 FROM sightings p WHERE p.site = g.site AND p.kind = 'picture' AND p.page = g.page) THEN coalesce(g.string_index, 0) ELSE 0 END,
 		d.handle_millibits, g.captured_at, g.verdict FROM sightings g JOIN decoys d ON d.num = g.decoy LEFT JOIN viewers v ON v.number = g.viewer WHERE g.site = ? ORDER BY g.id`, site)
 	if err != nil {
 		return sqlstore.Explain(err)

@@ -1,0 +1,225 @@
+package registry_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"birdring/canary"
+	"birdring/canary/ring"
+	"birdring/registry"
+)
+
+// One photo stands in three decoys and in two sizes. A file found says the average
+// of what it says about the pictures it could come from: not the product, not the
+// best. A second file of it, of the other size, is a repost.
+func TestOnePhotoInThreeDecoysAndTwoSizes(t *testing.T) {
+	s := newStage(t, 4, 20)
+	if err := s.Group(s.photos...); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Number(t.Context(), "crowd-005", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen ring.Sightings
+	best, product := int64(0), int64(0)
+	for n := range 2 {
+		var as []registry.Read
+		var scores []ring.Score
+		for i := range s.photos {
+			photo := s.photos[(i+n)%len(s.photos)]
+			y := s.copyOf(t, photo, 1.3+.2*float64(i), uint64(10*n+i), "crowd-005")
+			as = append(as, registry.Read{Photo: photo, Y: y})
+			book, err := s.Book(t.Context(), photo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reading, err := ring.NewReading(book, y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores = append(scores, reading.Score(uint64(v)))
+			best, product = max(best, scores[i].Alone()), product+scores[i].Alone()
+		}
+		seen.See(ring.Average(scores))
+		if err := s.Found(t.Context(), "clone.example", s.at.Add(time.Duration(n)*time.Second), as...); err != nil {
+			t.Fatal(err)
+		}
+		var l ring.Ledger
+		if err := l.Rings(seen.Factor("photo")); err != nil {
+			t.Fatal(err)
+		}
+		l.Silent(ring.KindLink) // links were handed out and none was found
+		got, want := s.attributed(t)["crowd-005"], l.Millibits()
+		if got != want || want < ring.AttributedMillibits || want > best {
+			t.Errorf("file %d: %d millibits, the average is %d; the best picture has %d, the product about %d", n+1, got, want, best, product)
+		}
+	}
+	a := rows[registry.AttributionRow](t, s.Registry, "attributions", time.Time{}, 0)
+	if len(a) != 1 || a[0].Pictures != 1 || !a[0].SingleSource {
+		t.Errorf("one photo in several decoys counts as %+v", a)
+	}
+}
+
+// stage is a registry of small pictures whose finds are made of drawn soft values.
+type stage struct {
+	*registry.Registry
+	photos []string
+	at     time.Time
+}
+
+func newStage(t testing.TB, pictures, accounts int) *stage {
+	t.Helper()
+	r, _ := fresh(t)
+	decoys := planted(t, r, registry.PlantRequest{Decoys: pictures, PerDecoy: 1, Share: 1})
+	crowd(t, r, accounts, decoys...)
+	s := &stage{Registry: r, at: time.Now().Add(time.Hour)}
+	for _, d := range decoys {
+		s.photos = append(s.photos, d.Avatar)
+	}
+	return s
+}
+
+// copyOf are the soft values of the mean of some accounts' copies, with errors.
+func (s *stage) copyOf(t testing.TB, photo string, noise float64, seed uint64, accounts ...string) []int16 {
+	t.Helper()
+	book, err := s.Book(t.Context(), photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	y := make([]int16, book.M())
+	words := make([][]uint64, len(accounts))
+	for i, name := range accounts {
+		v, err := s.Number(t.Context(), name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		words[i] = make([]uint64, book.Words())
+		book.Codeword(words[i], uint64(v))
+	}
+	for k, pos := range book.Order() {
+		f := -1.
+		if words[rng.IntN(len(words))][pos>>6]>>(pos&63)&1 == 1 {
+			f = 1
+		}
+		y[k] = int16(800 * (f + noise*rng.NormFloat64()))
+	}
+	return y
+}
+
+func (s *stage) attributed(t testing.TB) map[string]int64 {
+	t.Helper()
+	out := map[string]int64{}
+	for _, a := range rows[registry.AttributionRow](t, s.Registry, "attributions", time.Time{}, 0) {
+		out[a.Account] = int64(a.Bits*1000 + .5)
+	}
+	return out
+}
+
+// Adding finds one by one gives the same bits as weighing them all at once, with
+// caches and without, exposures told later included.
+func TestCachesChangeNoBit(t *testing.T) {
+	s := newStage(t, 4, 60)
+	for i := range 12 {
+		photo := s.photos[i%len(s.photos)]
+		y := s.copyOf(t, photo, 1.5, uint64(i), fmt.Sprintf("crowd-%03d", i%3))
+		if err := s.Found(t.Context(), "a.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: photo, Y: y}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 7 { // told late: it was shown before all finds
+			crowd(t, s.Registry, 80, decoysOf(t, s)...)
+		}
+	}
+	kept := s.attributed(t)
+	s.DropCaches()
+	photo := s.photos[0]
+	y := s.copyOf(t, photo, 1.5, 99, "crowd-000")
+	for _, site := range []string{"a.example", "a.example"} {
+		if err := s.Found(t.Context(), site, s.at.Add(time.Hour), registry.Read{Photo: photo, Y: y}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cold := s.attributed(t)
+	s2 := open(t, s.Dir(), registry.Options{})
+	if err := s2.Found(t.Context(), "a.example", s.at.Add(2*time.Hour), registry.Read{Photo: s.photos[1], Y: s.copyOf(t, s.photos[1], 1.5, 100, "crowd-001")}); err != nil {
+		t.Fatal(err)
+	}
+	warm := s.attributed(t)
+	if err := s.Found(t.Context(), "a.example", s.at.Add(2*time.Hour), registry.Read{Photo: s.photos[1], Y: s.copyOf(t, s.photos[1], 1.5, 100, "crowd-001")}); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.attributed(t); len(kept) == 0 || !sameBits(warm, again) {
+		t.Errorf("caches change what is found: %v, %v, %v, %v", kept, cold, warm, again)
+	}
+	for name := range kept {
+		e, err := s.Explain(t.Context(), "a.example", name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Same {
+			t.Errorf("explained from scratch %s has %.3f bits, stored are %.3f", name, e.Bits, e.Stored)
+		}
+	}
+}
+
+func sameBits(a, b map[string]int64) bool {
+	return len(a) == len(b) && func() bool {
+		for k, v := range a {
+			if b[k] != v {
+				return false
+			}
+		}
+		return true
+	}()
+}
+
+func decoysOf(t testing.TB, s *stage) (out []canary.Decoy) {
+	t.Helper()
+	all, err := s.Decoys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// Reposts of one photo never multiply: twenty weak ones stay below the line that
+// twenty distinct photos would be far over.
+func TestRepostsDoNotMultiply(t *testing.T) {
+	s := newStage(t, 1, 20)
+	one := int64(0)
+	for i := range 20 {
+		if err := s.Found(t.Context(), "b.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: s.photos[0], Y: s.copyOf(t, s.photos[0], 4.2, uint64(i), "crowd-003")}); err != nil {
+			t.Fatal(err)
+		}
+		if m := s.attributed(t)["crowd-003"]; m > 0 && one == 0 {
+			one = m
+		}
+	}
+	if one != 0 {
+		t.Errorf("reposts of one weak photo were attributed with %d millibits", one)
+	}
+}
+
+// Three accounts mix their copies of two photos: all are found, the last with what
+// the rings of the others explain.
+func TestMixedCopiesNameTheCoalition(t *testing.T) {
+	s := newStage(t, 2, 40)
+	farm := []string{"crowd-004", "crowd-011", "crowd-029"}
+	for i, photo := range s.photos {
+		if err := s.Found(t.Context(), "c.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: photo, Y: s.copyOf(t, photo, .3, uint64(40+i), farm...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for name := range s.attributed(t) {
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, farm) {
+		t.Errorf("attributed %v, want %v", got, farm)
+	}
+}
