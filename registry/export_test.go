@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"birdring/canary/mark"
@@ -86,4 +87,39 @@ func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...R
 		}
 		return r.attribute(ctx, tx, w, id)
 	})
+}
+
+// Dump writes every value of every table, each between bars.
+func (r *Registry) Dump(ctx context.Context) (string, error) {
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('exposures', 'viewers', 'sqlite_sequence')`)
+	tables, err := collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, table := range tables {
+		rows, err := r.db.Read().QueryContext(ctx, `SELECT * FROM `+table)
+		_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+			columns, err := rows.Columns()
+			if err != nil {
+				return
+			}
+			cells := make([]any, len(columns))
+			for i := range cells {
+				cells[i] = new(any)
+			}
+			if err = rows.Scan(cells...); err != nil {
+				return
+			}
+			for _, c := range cells {
+				fmt.Fprintf(&out, "|%v", *c.(*any))
+			}
+			out.WriteString("|\n")
+			return
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return out.String(), nil
 }

@@ -169,6 +169,7 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 		if err != nil {
 			return err
 		}
+		fresh := false
 		base, err := h.countStrings(ctx, tx, site)
 		if err != nil {
 			return err
@@ -177,11 +178,16 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 			if s.index > 0 {
 				s.index += base
 			}
-			if _, _, err := s.sight(ctx, tx, site); err != nil {
+			_, new, err := s.sight(ctx, tx, site)
+			if err != nil {
 				return err
 			}
+			fresh = fresh || new
 		}
-		return nil
+		if !fresh {
+			return nil
+		}
+		return h.r.attribute(ctx, tx, h.w, site)
 	})
 	if err != nil {
 		return fmt.Errorf("store sightings of %s: %w", p.URL, err)

@@ -265,7 +265,14 @@ func (p *probing) settle(ctx context.Context, requester canary.Viewer, failure e
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE probes SET answered_at = ?, status = ?, requester = ?, sighting = ?, millibits = ?, error = ? WHERE id = ?`,
 			answered, status, viewer, sighting, millibits, text, p.row)
-		return err
+		if err != nil || viewer == nil {
+			return err
+		}
+		site, err := ensureSite(ctx, tx, p.site, now())
+		if err != nil {
+			return err
+		}
+		return p.r.attribute(ctx, tx, p.w, site)
 	})
 }
 

@@ -1,9 +1,13 @@
 package registry_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,5 +225,120 @@ func TestMixedCopiesNameTheCoalition(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, farm) {
 		t.Errorf("attributed %v, want %v", got, farm)
+	}
+}
+
+// A personal decoy's handle and an account's link found on a page are factors of
+// their own; without them the same picture says less.
+func TestHandlesAndLinksAreFactors(t *testing.T) {
+	r, _ := fresh(t)
+	decoys := planted(t, r, registry.PlantRequest{Personal: 1, Decoys: 1, Share: 1, PerDecoy: 1})
+	crowd(t, r, 20, decoys[0])
+	mine := decoys[1]
+	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "mole", Decoy: mine.ID, Surface: "profile"}, {Account: "mole", Decoy: decoys[0].ID, Surface: "profile"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := newClone(t, map[string][]byte{
+		"/":                 fmt.Appendf(nil, `<a href="/u/%s">one</a>`, mine.Handle),
+		"/u/" + mine.Handle: fmt.Appendf(nil, `<h1>@%s</h1><a href="%s">bio</a><img src="/a.jpg">`, mine.Handle, copies[0].Link),
+		"/a.jpg":            changed(t, rendition(t, r, mine.Avatar, copies[0].Viewer), 440, 80),
+	})
+	if _, results := scan(t, r, site.URL); len(results) != 1 || results[0].Account == nil || *results[0].Account != "mole" {
+		t.Fatalf("results %+v", results)
+	}
+	e, err := r.Explain(t.Context(), site.URL, "mole", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]float64{}
+	for _, f := range e.Factors {
+		kinds[f.Kind] += f.Bits
+	}
+	if !e.Same || kinds["ring"] < 64 || kinds["handle"] < 10 || kinds["link"] < 50 || e.Parts.Handles < 10 || e.Parts.Links < 50 {
+		t.Errorf("explained: %+v", e)
+	}
+	if sum := e.Parts.Rings + e.Parts.Handles + e.Parts.Links + e.Parts.Coins + e.Parts.Probes; sum < e.Bits-.01 || sum > e.Bits+.01 {
+		t.Errorf("parts sum to %.3f of %.3f bits", sum, e.Bits)
+	}
+	if e.Reread == nil || *e.Reread < .99*e.Bits || *e.Reread > 1.01*e.Bits {
+		t.Errorf("read again: %v, had %.3f", e.Reread, e.Bits)
+	}
+	// A link nobody gave, or of an account that was never seen, says nothing; one
+	// account's link says nothing about another.
+	if _, err := r.Explain(t.Context(), site.URL, "crowd-001", false); err == nil {
+		t.Error("an account below the line was explained")
+	}
+}
+
+// What an account scores below the line is nowhere: not in what is told, logged or stored.
+func TestNoScoreBelowTheLineLeaves(t *testing.T) {
+	var logged bytes.Buffer
+	s := newStage(t, 1, 20)
+	r := open(t, s.Dir(), registry.Options{Log: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	y := s.copyOf(t, s.photos[0], 2.4, 7, "crowd-003")
+	if err := r.Found(t.Context(), "weak.example", s.at, registry.Read{Photo: s.photos[0], Y: y}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.Number(t.Context(), "crowd-003", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := r.Book(t.Context(), s.photos[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, err := ring.NewReading(book, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums ring.Sums
+	var seen ring.Sightings
+	seen.See(reading.Score(uint64(v)))
+	unit, f := ring.Unit("x"), seen.Factor("x")
+	sums.Swap(&unit, &f)
+	score := ring.Passes([]ring.Sums{sums}).Millibits()
+	if score < 12_000 || score >= 58_000 {
+		t.Fatalf("the find says %d millibits: it should lie between the levels", score)
+	}
+	tables, err := r.Dump(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	for _, what := range []string{"sightings", "sites", "attributions", "hits", "exposures"} {
+		err := r.Rows(t.Context(), what, time.Time{}, 0, func(row any) error { return json.NewEncoder(&told).Encode(row) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	views, err := r.SiteViews(t.Context(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	finds, err := r.Finds(t.Context(), "weak.example", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clusters, err := r.Clusters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewEncoder(&told).Encode([]any{views, finds, clusters}); err != nil {
+		t.Fatal(err)
+	}
+	// The score with and without what silence costs, to a tenth of a bit.
+	for where, text := range map[string]string{"stored": tables, "logged": logged.String(), "told": told.String()} {
+		for d := int64(-400); d <= 100; d++ {
+			m := score + d
+			for _, number := range []string{fmt.Sprintf("%d.%03d", m/1000, m%1000), fmt.Sprintf("|%d|", m), fmt.Sprintf("=%d ", m), fmt.Sprintf(":%d,", m)} {
+				if strings.Contains(text, number) {
+					t.Errorf("%s: the score %s of an account below the line", where, number)
+				}
+			}
+		}
+		if where != "stored" && strings.Contains(told.String(), "probable") {
+			t.Errorf("%s: a level below the line", where)
+		}
 	}
 }
