@@ -110,6 +110,26 @@ func (r *Registry) Clusters(ctx context.Context) ([]Cluster, error) {
 	return out, nil
 }
 
+// clusterRows visits the clusters with a find of a time or later.
+func (r *Registry) clusterRows(ctx context.Context, since time.Time, limit int, visit func(any) error) error {
+	all, err := r.Clusters(ctx)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(c Cluster) bool {
+		return !slices.ContainsFunc(c.Sites, func(s ClusterSite) bool { return !s.Last.Before(since) })
+	})
+	if limit > 0 {
+		all = all[max(0, len(all)-limit):]
+	}
+	for _, c := range all {
+		if err := visit(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ClusterOf returns the cluster of a site; ErrNotFound if nobody is attributed there.
 func (r *Registry) ClusterOf(ctx context.Context, site string) (*Cluster, error) {
 	all, err := r.Clusters(ctx)
