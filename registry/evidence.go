@@ -47,7 +47,7 @@ type siteCase struct {
 	photos   []foundPhoto
 	proofs   *siteProofs
 	trial    *trial        // of a former state: it is nobody else's
-	scored   int           // viewers that were shown any of it
+	scored   int           // viewers that were shown any of it; counted for the line of probable alone
 	accounts []siteAccount // over the line, best first
 }
 
@@ -55,11 +55,18 @@ type siteCase struct {
 // those that stand behind an account; of an innocent one says so in a thousand.
 const ownMillibits = 10_000
 
+// level is a line of evidence.
+type level int
+
+const (
+	attributed level = iota // 64 bits
+	probable                // log2(20 x viewers scored), if that is less
+)
+
 // weigh adds up a site's evidence: distinct photos multiply, the same photo
 // again is averaged in the order of sightings, equal files count once; handles,
-// links, probes and coins are further factors. only weighs a former state, nil all. Accounts below the line, which may
-// depend on how many were scored, are left out.
-func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, only *inputs, line func(scored int) int64) (*siteCase, error) {
+// links, probes and coins are further factors. only weighs a former state, nil all. Accounts below the line are left out.
+func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, only *inputs, line level) (*siteCase, error) {
 	files, err := filesOn(ctx, q, w, site, only)
 	if err != nil {
 		return nil, err
@@ -68,7 +75,7 @@ func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, o
 }
 
 // weighFiles is weigh of files that are known already.
-func (r *Registry) weighFiles(ctx context.Context, q queryer, w *world, site int64, files []foundFile, only *inputs, line func(scored int) int64) (*siteCase, error) {
+func (r *Registry) weighFiles(ctx context.Context, q queryer, w *world, site int64, files []foundFile, only *inputs, line level) (*siteCase, error) {
 	proofs, err := r.proofsOn(ctx, q, w, site, only)
 	if err != nil {
 		return nil, err
@@ -78,14 +85,18 @@ func (r *Registry) weighFiles(ctx context.Context, q queryer, w *world, site int
 		return []audience{{who, at}}, err
 	}
 	c := &siteCase{photos: photosOf(w, files), proofs: proofs}
-	if c.scored, err = scoredOn(files, of); err != nil {
-		return nil, err
+	least := int64(ring.AttributedMillibits)
+	if line == probable {
+		if c.scored, err = scoredOn(files, of); err != nil {
+			return nil, err
+		}
+		least = min(least, ring.ProbableMillibits(c.scored))
 	}
 	use := func(t *trial) error {
 		if only != nil {
 			c.trial = t
 		}
-		return c.judge(ctx, t, line(c.scored))
+		return c.judge(ctx, t, least)
 	}
 	if only != nil { // an old state of the site: nothing to be remembered
 		t := r.newTrial(of)
@@ -360,7 +371,7 @@ func (in *inputs) sightings() map[int64]bool {
 // together with the message that tells it. An attribution once made stays: the
 // bound holds for the highest evidence ever reached.
 func (r *Registry) attribute(ctx context.Context, tx *sql.Tx, w *world, site int64) error {
-	c, err := r.weigh(ctx, tx, w, site, nil, func(int) int64 { return ring.AttributedMillibits })
+	c, err := r.weigh(ctx, tx, w, site, nil, attributed)
 	if err != nil || len(c.accounts) == 0 {
 		return err
 	}

@@ -61,8 +61,7 @@ func (r *Registry) Explain(ctx context.Context, site, account string, read bool)
 	if err != nil {
 		return nil, err
 	}
-	line := func(int) int64 { return ring.AttributedMillibits }
-	c, err := r.weigh(ctx, r.db.Read(), w, id, &in, line)
+	c, err := r.weigh(ctx, r.db.Read(), w, id, &in, attributed)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func (r *Registry) Explain(ctx context.Context, site, account string, read bool)
 		return nil, err
 	}
 	if read {
-		bits, err := r.reread(ctx, w, id, row, &in, line)
+		bits, err := r.reread(ctx, w, id, row, &in)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +171,7 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // reread reads the captures behind an attribution again and weighs what comes out.
-func (r *Registry) reread(ctx context.Context, w *world, site, account int64, in *inputs, line func(int) int64) (float64, error) {
+func (r *Registry) reread(ctx context.Context, w *world, site, account int64, in *inputs) (float64, error) {
 	files, err := filesOn(ctx, r.db.Read(), w, site, in)
 	if err != nil {
 		return 0, err
@@ -182,7 +181,7 @@ func (r *Registry) reread(ctx context.Context, w *world, site, account int64, in
 			return 0, fmt.Errorf("read sighting %d again: %w", files[i].id, err)
 		}
 	}
-	c, err := r.weighFiles(ctx, r.db.Read(), w, site, files, in, line)
+	c, err := r.weighFiles(ctx, r.db.Read(), w, site, files, in, attributed)
 	if err != nil {
 		return 0, err
 	}

@@ -123,3 +123,19 @@ func (r *Registry) Dump(ctx context.Context) (string, error) {
 	}
 	return out.String(), nil
 }
+
+// Crowd makes n accounts that were shown all decoys at a time.
+func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, q := range []string{
+			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1) INSERT INTO accounts (name, first_seen) SELECT 'many-' || i, ?2 FROM c`,
+			`INSERT INTO viewers (account, session, given_at) SELECT id, '', ?2 FROM accounts WHERE name LIKE 'many-%' AND ?1 > 0 ORDER BY id`,
+			`INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT d.num, v.number, ?2, '', 'offered' FROM decoys d, viewers v WHERE ?1 > 0`,
+		} {
+			if _, err := tx.Exec(q, n, at.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return count(ctx, tx, "exposures", int64(n))
+	})
+}

@@ -48,6 +48,7 @@ var tables = []struct {
 	{"informed", informedTable},
 	{"coins", coinsTable},
 	{"probes", probesTable},
+	{"unseen", unseenTable},
 }
 
 func main() {
