@@ -267,3 +267,41 @@ func FuzzMeanOfE(f *testing.F) {
 		}
 	})
 }
+
+// Whatever is read, nothing panics, no gate lets somebody score who is dropped one
+// by one, and side information of any rings keeps its bounds.
+func FuzzReading(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 0, 0, 255, 127, 0, 128}, uint64(65536), uint8(0))
+	f.Add([]byte{0, 128, 0, 128, 255, 127}, uint64(1)<<40, uint8(5))
+	f.Fuzz(func(t *testing.T, raw []byte, v uint64, code uint8) {
+		y := make([]int16, len(raw)/2)
+		if len(y) == 0 || len(y) > 2048 {
+			return
+		}
+		for i := range y {
+			y[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+		}
+		b, err := ring.NewBook(key(2), ring.Code(1+code%3), len(y))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := reading(t, b, y)
+		r.Strong()
+		plain := r.Score(v)
+		for track, l := range plain {
+			if l != ring.Never && math.Abs(l.Float()) > 1<<20 {
+				t.Fatalf("track %d: %v", track, l)
+			}
+		}
+		for _, g := range []ring.Gate{r.Gate(1 << 20), r.Sweep(1 << 30)} {
+			gated := r.Gated(g, v)
+			for track := range gated {
+				if gated[track] != ring.Never && gated[track] != plain[track] {
+					t.Fatalf("track %d: %v behind the gate, %v without", track, gated[track], plain[track])
+				}
+			}
+		}
+		r.Given([]uint64{v, v + 1}).Score(v + 2)
+		plain.Alone()
+	})
+}
