@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"sync"
 
 	"birdring/canary"
@@ -69,8 +70,7 @@ type audience struct {
 
 // count is the number of viewers.
 func (a audience) count() int {
-	n, _ := slices.BinarySearch(a.firsts, a.at+1)
-	return n
+	return sort.Search(len(a.firsts), func(i int) bool { return a.firsts[i] > a.at })
 }
 
 // print tells audiences apart.
