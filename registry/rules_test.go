@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +24,7 @@ import (
 // of what it says about the pictures it could come from: not the product, not the
 // best. A second file of it, of the other size, is a repost.
 func TestOnePhotoInThreeDecoysAndTwoSizes(t *testing.T) {
-	s := newStage(t, 4, 20)
+	s := newStage(t, 4)
 	if err := s.Group(s.photos...); err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +79,54 @@ type stage struct {
 	at     time.Time
 }
 
-func newStage(t testing.TB, pictures, accounts int) *stage {
+// planting is slow: every stage is a copy of one planted once, with four shared
+// decoys of one picture that sixty accounts were shown.
+var (
+	stageOnce  sync.Once
+	stageFiles = map[string][]byte{}
+)
+
+func newStage(t testing.TB, pictures int) *stage {
 	t.Helper()
-	r, _ := fresh(t)
-	decoys := planted(t, r, registry.PlantRequest{Decoys: pictures, PerDecoy: 1, Share: 1})
-	crowd(t, r, accounts, decoys...)
-	s := &stage{Registry: r, at: time.Now().Add(time.Hour)}
-	for _, d := range decoys {
+	stageOnce.Do(func() {
+		dir := filepath.Join(t.TempDir(), "data")
+		if _, err := registry.Init(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+		r, err := registry.Open(t.Context(), dir, registry.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd(t, r, 60, planted(t, r, registry.PlantRequest{Decoys: 4, PerDecoy: 1, Share: 1})...)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			stageFiles[name], err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	dir := t.TempDir()
+	for name, data := range stageFiles {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &stage{Registry: open(t, dir, registry.Options{}), at: time.Now().Add(time.Hour)}
+	for _, d := range decoysOf(t, s)[:pictures] {
 		s.photos = append(s.photos, d.Avatar)
 	}
 	return s
@@ -127,7 +172,7 @@ func (s *stage) attributed(t testing.TB) map[string]int64 {
 // Adding finds one by one gives the same bits as weighing them all at once, with
 // caches and without, exposures told later included.
 func TestCachesChangeNoBit(t *testing.T) {
-	s := newStage(t, 4, 60)
+	s := newStage(t, 4)
 	for i := range 12 {
 		photo := s.photos[i%len(s.photos)]
 		y := s.copyOf(t, photo, 1.5, uint64(i), fmt.Sprintf("crowd-%03d", i%3))
@@ -193,7 +238,7 @@ func decoysOf(t testing.TB, s *stage) (out []canary.Decoy) {
 // Reposts of one photo never multiply: twenty weak ones stay below the line that
 // twenty distinct photos would be far over.
 func TestRepostsDoNotMultiply(t *testing.T) {
-	s := newStage(t, 1, 20)
+	s := newStage(t, 1)
 	one := int64(0)
 	for i := range 20 {
 		if err := s.Found(t.Context(), "b.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: s.photos[0], Y: s.copyOf(t, s.photos[0], 4.2, uint64(i), "crowd-003")}); err != nil {
@@ -211,7 +256,7 @@ func TestRepostsDoNotMultiply(t *testing.T) {
 // Three accounts mix their copies of two photos: all are found, the last with what
 // the rings of the others explain.
 func TestMixedCopiesNameTheCoalition(t *testing.T) {
-	s := newStage(t, 2, 40)
+	s := newStage(t, 2)
 	farm := []string{"crowd-004", "crowd-011", "crowd-029"}
 	for i, photo := range s.photos {
 		if err := s.Found(t.Context(), "c.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: photo, Y: s.copyOf(t, photo, .3, uint64(40+i), farm...)}); err != nil {
@@ -274,7 +319,7 @@ func TestHandlesAndLinksAreFactors(t *testing.T) {
 // What an account scores below the line is nowhere: not in what is told, logged or stored.
 func TestNoScoreBelowTheLineLeaves(t *testing.T) {
 	var logged bytes.Buffer
-	s := newStage(t, 1, 20)
+	s := newStage(t, 1)
 	r := open(t, s.Dir(), registry.Options{Log: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	y := s.copyOf(t, s.photos[0], 2.4, 7, "crowd-003")
 	if err := r.Found(t.Context(), "weak.example", s.at, registry.Read{Photo: s.photos[0], Y: y}); err != nil {

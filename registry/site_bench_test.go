@@ -13,7 +13,7 @@ import (
 // BenchmarkAddSighting adds a find to a site with 100 finds of 4 photos (BIRDRING_FINDS=1000 for more; it takes minutes) and
 // 100,000 exposed viewers, and reports what it costs to begin anew, without caches.
 func BenchmarkAddSighting(b *testing.B) {
-	s := newStage(b, 4, 1)
+	s := newStage(b, 4)
 	if err := s.Crowd(b.Context(), 100_000, time.Now().Add(-time.Hour)); err != nil {
 		b.Fatal(err)
 	}

@@ -31,6 +31,9 @@ type effort float64
 // runs scales a number of runs, at least a few.
 func (e effort) runs(n int) int { return max(int(float64(e)*float64(n)), min(n, 12)) }
 
+// few is runs for what takes long each.
+func (e effort) few(n int) int { return max(int(float64(e)*float64(n)), min(n, 4)) }
+
 // tables are simulated in this order.
 var tables = []struct {
 	name string

@@ -53,7 +53,7 @@ func collusionTable(e effort, tell func(row)) {
 			kinds = attacks[:1]
 		}
 		for _, a := range kinds {
-			n := e.runs(c.n)
+			n := e.few(c.n)
 			var hits atomic.Int64
 			each(n, func(i int) {
 				rng := rand.New(rand.NewPCG(uint64(c.m), uint64(i)))
@@ -174,6 +174,8 @@ func picturesTable(e effort, tell func(row)) {
 		n := e.runs(c.n)
 		if c.med < 10 {
 			n = max(n, 40)
+		} else if c.med > 50 {
+			n = e.few(c.n)
 		}
 		used := make([]int, n)
 		each(n, func(i int) { used[i] = picturesNeeded(c.code, c.m, c.ber, c.c, uint64(i)) })
@@ -222,7 +224,7 @@ func informedTable(e effort, tell func(row)) {
 		before float64
 		n      int
 	}{{4, 1400, 0, .69, 60}, {4, 2200, 2, .71, 60}, {8, 5000, 0, .67, 30}, {8, 8000, 2, .91, 20}} {
-		n := e.runs(s.n)
+		n := e.few(s.n)
 		var mu sync.Mutex
 		var first, last, innocents, accused int
 		each(n, func(i int) {
