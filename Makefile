@@ -8,8 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark bench-recall readme demo clean
-.PHONY: all build test check fuzz bench bench-mark bench-plant readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant sim readme demo clean
 
 all: build
 
@@ -54,11 +53,18 @@ bench-mark:
 PLANTED ?= 100000
 bench-recall:
 	$(GO) run ./internal/recall/cmd -photos "$(PHOTOS)" -planted $(PLANTED)
+
 # What preparing and serving a picture costs, as ratios to a copy of the same
 # bytes and to libjpeg-turbo; then how well files can be told from ordinary ones.
 bench-plant:
 	$(GO) run ./internal/bench/pace -photos "$(or $(PHOTOS),../shared/photos)"
 	$(GO) run ./internal/bench/tell -photos "$(or $(PHOTOS),../shared/photos)"
+
+# The evidence model against the tables it promises: type-I errors, power, collusion,
+# farms on real soft values. JSON rows, the last one {"rows":n,"short":n}.
+sim:
+	@BIRDRING_MUTATIONS=1 $(GO) test -run TestBrokenRulesAreSeen ./internal/sim >&2
+	@$(GO) run ./internal/sim -photos "$(PHOTOS)"
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -89,8 +89,8 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 	if body[4] != ring.Layout {
 		return nil, fmt.Errorf("prepared picture of ring layout %d: this program knows %d", body[4], ring.Layout)
 	}
-	if p.Code != ring.U && p.Code != ring.D {
-		return nil, fmt.Errorf("prepared picture of code %d: this program knows U (1) and D (2)", body[5])
+	if err := p.Code.Check(); err != nil {
+		return nil, fmt.Errorf("prepared picture: %w", err)
 	}
 	if p.W < 1 || p.H < 1 || p.W > maxSide || p.H > maxSide || p.Run < 1 || p.Run > maxSide/8 {
 		return nil, fmt.Errorf("prepared picture of %d x %d pixels, run %d: out of bounds", p.W, p.H, p.Run)

@@ -141,10 +141,7 @@ func (o *PrepareOptions) check() error {
 	if len(o.Key) != 32 {
 		return fmt.Errorf("picture key of %d bytes: want 32", len(o.Key))
 	}
-	if o.Code != ring.U && o.Code != ring.D {
-		return fmt.Errorf("unknown code %d: use ring.U or ring.D", o.Code)
-	}
-	return nil
+	return o.Code.Check()
 }
 
 func (o *PrepareOptions) dialect() *jpeg.Dialect {

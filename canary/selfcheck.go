@@ -41,7 +41,7 @@ func selfCheck(p *Picture, pair *jpeg.Pair, o *PrepareOptions, rep *Report) erro
 	if err != nil {
 		return fmt.Errorf("self-check of picture %s: %w", p.ID, err)
 	}
-	rep.SelfBits = float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(MaxControl))})) / 1000
+	rep.SelfBits = float64(reading.Score(uint64(MaxControl)).Alone()) / 1000
 	least, side := selfBits, min(selfSide, max(p.W, p.H))
 	if o.Small {
 		least = smallBits

@@ -1,13 +1,16 @@
 package registry
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"sync"
 
 	"birdring/canary"
@@ -22,15 +25,99 @@ type candidate struct {
 	first   int64 // first exposure to the decoy, microseconds; math.MaxInt64: none
 }
 
+// roster is who may have been shown a decoy, by viewer number. It is not changed
+// after it was made.
+type roster struct {
+	viewers []candidate
+	order   []int32  // of viewers, by account
+	firsts  []int64  // first exposures, in order of time
+	prints  []uint64 // of those who were shown it by then: one more than firsts
+	swept   bool     // nobody is known to have been shown it: screened harder
+}
+
+func newRoster(viewers []candidate) *roster {
+	r := &roster{viewers: viewers, order: make([]int32, len(viewers)), firsts: make([]int64, len(viewers)), prints: make([]uint64, len(viewers)+1)}
+	for i := range viewers {
+		r.order[i] = int32(i)
+	}
+	slices.SortFunc(r.order, func(a, b int32) int { return cmp.Compare(viewers[a].first, viewers[b].first) })
+	for i, v := range r.order {
+		c := viewers[v]
+		r.firsts[i] = c.first
+		var b [24]byte
+		binary.LittleEndian.PutUint64(b[:], uint64(c.viewer))
+		binary.LittleEndian.PutUint64(b[8:], uint64(c.account))
+		binary.LittleEndian.PutUint64(b[16:], uint64(c.first))
+		r.prints[i+1] = r.prints[i] + hashOf24(b)
+	}
+	slices.SortFunc(r.order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(viewers[a].account, viewers[b].account), cmp.Compare(a, b))
+	})
+	return r
+}
+
+// hashOf24 tells candidates apart; nothing depends on it but what is looked up in a cache.
+func hashOf24(b [24]byte) uint64 {
+	sum := sha256.Sum256(b[:])
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// audience is a roster as of a time: the viewers first shown the decoy by then.
+type audience struct {
+	*roster
+	at int64
+}
+
+// count is the number of viewers.
+func (a audience) count() int {
+	return sort.Search(len(a.firsts), func(i int) bool { return a.firsts[i] > a.at })
+}
+
+// print tells audiences apart.
+func (a audience) print() uint64 { return a.prints[a.count()] }
+
+// sessions are the viewers that an account is, by number.
+func (a audience) sessions(account int64) (out []canary.Viewer) {
+	from, _ := slices.BinarySearchFunc(a.order, account, func(i int32, x int64) int { return cmp.Compare(a.viewers[i].account, x) })
+	for _, i := range a.order[from:] {
+		c := a.viewers[i]
+		if c.account != account {
+			break
+		}
+		if c.first <= a.at {
+			out = append(out, c.viewer)
+		}
+	}
+	return out
+}
+
+// holds says whether an account is among the viewers.
+func (a audience) holds(account int64) bool { return len(a.sessions(account)) > 0 }
+
+// accounts visits every account once.
+func (a audience) accounts(visit func(account int64)) {
+	last := int64(math.MinInt64)
+	for _, i := range a.order {
+		if c := a.viewers[i]; c.account != last && c.first <= a.at {
+			last = c.account
+			visit(last)
+		}
+	}
+}
+
+// accountOf is the account of a viewer, 0 if it is not among them.
+func (a audience) accountOf(v canary.Viewer) int64 {
+	i, ok := slices.BinarySearchFunc(a.viewers, v, func(c candidate, v canary.Viewer) int { return cmp.Compare(c.viewer, v) })
+	if !ok || a.viewers[i].first > a.at {
+		return 0
+	}
+	return a.viewers[i].account
+}
+
 // softRead is what was read out of a find, as a copy of one picture.
 type softRead struct {
 	picture *picture
 	y       []int16
-}
-
-// key names the values for the cache of scores.
-func (s softRead) key() scoreKey {
-	return scoreKey{picture: s.picture.num, values: sha256.Sum256(packSoft(s.y))}
 }
 
 // scoreCache keeps what viewers scored on finds, so that a site's evidence is
@@ -42,65 +129,59 @@ type scoreCache struct {
 	count int
 }
 
+// scoreKey names a find and who was scored on it.
 type scoreKey struct {
 	picture uint32
 	values  [sha256.Size]byte
+	who     uint64 // audience.print
 }
 
+// scores are those of viewers that were not dropped.
 type scores struct {
 	key  scoreKey
-	logs map[canary.Viewer]ring.TrackLogs
+	logs map[canary.Viewer]ring.Score
 }
 
-// mostScores bounds the cache: 2^18 scores are about 50 MB.
+// mostScores bounds the cache: 2^18 scores are about 60 MB.
 const mostScores = 1 << 18
 
-// get returns the known scores of the viewers asked for and which are missing.
-func (c *scoreCache) get(k scoreKey, viewers []candidate) (known map[canary.Viewer]ring.TrackLogs, missing []canary.Viewer) {
+func (c *scoreCache) get(k scoreKey) (map[canary.Viewer]ring.Score, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known = make(map[canary.Viewer]ring.TrackLogs, len(viewers))
 	e, ok := c.of[k]
-	if ok {
-		c.order.MoveToFront(e)
+	if !ok {
+		return nil, false
 	}
-	for _, v := range viewers {
-		if ok {
-			if logs, ok := e.Value.(*scores).logs[v.viewer]; ok {
-				known[v.viewer] = logs
-				continue
-			}
-		}
-		missing = append(missing, v.viewer)
-	}
-	return known, missing
+	c.order.MoveToFront(e)
+	return e.Value.(*scores).logs, true
 }
 
-func (c *scoreCache) put(k scoreKey, fresh map[canary.Viewer]ring.TrackLogs) {
+func (c *scoreCache) put(k scoreKey, logs map[canary.Viewer]ring.Score) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil {
 		c.of, c.order = map[scoreKey]*list.Element{}, list.New()
 	}
-	e, ok := c.of[k]
-	if !ok {
-		e = c.order.PushFront(&scores{k, map[canary.Viewer]ring.TrackLogs{}})
-		c.of[k] = e
+	if _, ok := c.of[k]; ok {
+		return
 	}
-	s := e.Value.(*scores)
-	c.count -= len(s.logs)
-	for v, logs := range fresh {
-		s.logs[v] = logs
-	}
-	c.count += len(s.logs)
+	c.of[k] = c.order.PushFront(&scores{k, logs})
+	c.count += 1 + len(logs)
 	for c.count > mostScores && c.order.Len() > 1 {
 		old := c.order.Remove(c.order.Back()).(*scores)
 		delete(c.of, old.key)
-		c.count -= len(old.logs)
+		c.count -= 1 + len(old.logs)
 	}
 }
 
-// reading prepares soft values for scoring.
+// drop forgets everything.
+func (c *scoreCache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.of, c.order, c.count = nil, nil, 0
+}
+
+// prepareReading prepares soft values for scoring.
 func (r *Registry) prepareReading(s softRead) (*ring.Reading, error) {
 	p, err := r.prepared(s.picture.num)
 	if err != nil {
@@ -113,26 +194,42 @@ func (r *Registry) prepareReading(s softRead) (*ring.Reading, error) {
 	return reading, nil
 }
 
-// score returns what every candidate scores on one find of one picture.
-func (r *Registry) score(ctx context.Context, s softRead, viewers []candidate) (map[canary.Viewer]ring.TrackLogs, error) {
-	k := s.key()
-	logs, missing := r.eye.scores.get(k, viewers)
-	if len(missing) == 0 {
+// gate is how viewers are screened on a find.
+func (a audience) gate(reading *ring.Reading) ring.Gate {
+	if a.swept {
+		return reading.Sweep(a.count())
+	}
+	return reading.Gate(a.count())
+}
+
+// score returns what viewers score on one find of one picture; those that were
+// dropped are not in it. The caller must not change it.
+func (r *Registry) score(ctx context.Context, s softRead, who audience) (map[canary.Viewer]ring.Score, error) {
+	k := scoreKey{s.picture.num, sha256.Sum256(packSoft(s.y)), who.print()}
+	if logs, ok := r.eye.scores.get(k); ok {
 		return logs, nil
 	}
 	reading, err := r.prepareReading(s)
 	if err != nil {
 		return nil, err
 	}
-	fresh := make(map[canary.Viewer]ring.TrackLogs, len(missing))
-	for i, v := range missing {
-		if i&1023 == 0 && ctx.Err() != nil {
+	logs := map[canary.Viewer]ring.Score{}
+	gate := who.gate(reading)
+	const step = 1 << 12
+	numbers := make([]uint64, 0, step)
+	for from := 0; from < len(who.viewers); from += step {
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		logs[v] = reading.Score(uint64(v))
-		fresh[v] = logs[v]
+		numbers = numbers[:0]
+		for _, c := range who.viewers[from:min(from+step, len(who.viewers))] {
+			if c.first <= who.at {
+				numbers = append(numbers, uint64(c.viewer))
+			}
+		}
+		reading.ScoreMany(gate, numbers, func(v uint64, l *ring.Score) { logs[canary.Viewer(v)] = *l })
 	}
-	r.eye.scores.put(k, fresh)
+	r.eye.scores.put(k, logs)
 	return logs, nil
 }
 
@@ -140,15 +237,15 @@ func (r *Registry) score(ctx context.Context, s softRead, viewers []candidate) (
 type exposedCache struct {
 	mu       sync.Mutex
 	revision int64 // of the counter "exposures"
-	of       map[uint32][]candidate
+	of       map[uint32]*roster
 	count    int
 }
 
 // mostExposed bounds the cache, in viewers.
-const mostExposed = 1 << 20
+const mostExposed = 1 << 22
 
-// exposed returns the viewers that were shown a decoy, by number. The caller must not change them.
-func (r *Registry) exposed(ctx context.Context, q queryer, decoy uint32) ([]candidate, error) {
+// exposed returns the viewers that were shown a decoy.
+func (r *Registry) exposed(ctx context.Context, q queryer, decoy uint32) (*roster, error) {
 	var revision int64
 	if err := q.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = 'exposures'`).Scan(&revision); err != nil {
 		return nil, fmt.Errorf("read exposures: %w", sqlstore.Explain(err))
@@ -156,7 +253,7 @@ func (r *Registry) exposed(ctx context.Context, q queryer, decoy uint32) ([]cand
 	c := &r.eye.shown
 	c.mu.Lock()
 	if c.of == nil || c.revision < revision || c.count > mostExposed {
-		c.of, c.revision, c.count = map[uint32][]candidate{}, revision, 0
+		c.of, c.revision, c.count = map[uint32]*roster{}, revision, 0
 	}
 	known, ok := c.of[decoy]
 	c.mu.Unlock()
@@ -171,13 +268,13 @@ func (r *Registry) exposed(ctx context.Context, q queryer, decoy uint32) ([]cand
 	defer c.mu.Unlock()
 	if c.revision == revision {
 		c.of[decoy] = fresh
-		c.count += len(fresh)
+		c.count += len(fresh.viewers)
 	}
 	return fresh, nil
 }
 
-// candidates reads the viewers that were shown a decoy, by number.
-func candidates(ctx context.Context, q queryer, decoy uint32) ([]candidate, error) {
+// candidates reads the viewers that were shown a decoy.
+func candidates(ctx context.Context, q queryer, decoy uint32) (*roster, error) {
 	rows, err := q.QueryContext(ctx, `SELECT e.viewer, v.account, min(e.at) FROM exposures e JOIN viewers v ON v.number = e.viewer
 		WHERE e.decoy = ? GROUP BY e.viewer ORDER BY e.viewer`, decoy)
 	out, err := collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
@@ -186,83 +283,20 @@ func candidates(ctx context.Context, q queryer, decoy uint32) ([]candidate, erro
 	if err != nil {
 		return nil, fmt.Errorf("read exposures: %w", err)
 	}
-	return out, nil
+	return newRoster(out), nil
 }
 
-// everybody returns all viewers, those never shown the decoy too.
-func everybody(ctx context.Context, q queryer, decoy uint32) ([]candidate, error) {
-	rows, err := q.QueryContext(ctx, `SELECT v.number, v.account, (SELECT min(e.at) FROM exposures e WHERE e.decoy = ? AND e.viewer = v.number)
-		FROM viewers v ORDER BY v.number`, decoy)
-	out, err := collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
-		var first sql.NullInt64
-		err = rows.Scan(&c.viewer, &c.account, &first)
-		c.first = math.MaxInt64
-		if first.Valid {
-			c.first = first.Int64
-		}
-		return c, err
+// others returns the viewers of accounts that are not in an audience.
+func others(ctx context.Context, q queryer, shown audience) (*roster, error) {
+	rows, err := q.QueryContext(ctx, `SELECT v.number, v.account FROM viewers v ORDER BY v.number`)
+	all, err := collect(rows, err, func(rows *sql.Rows) (candidate, error) {
+		c := candidate{first: math.MaxInt64}
+		return c, rows.Scan(&c.viewer, &c.account)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read viewers: %w", err)
 	}
-	return out, nil
-}
-
-// accountLogs averages the sessions of every account.
-func accountLogs(viewers []candidate, logs map[canary.Viewer]ring.TrackLogs) map[int64]ring.TrackLogs {
-	sessions := map[int64][]ring.TrackLogs{}
-	for _, c := range viewers {
-		if l, ok := logs[c.viewer]; ok {
-			sessions[c.account] = append(sessions[c.account], l)
-		}
-	}
-	out := make(map[int64]ring.TrackLogs, len(sessions))
-	for account, all := range sessions {
-		out[account] = all[0]
-		if len(all) > 1 {
-			out[account] = ring.Average(all)
-		}
-	}
-	return out
-}
-
-// before keeps the viewers first shown the decoy at a time or earlier.
-func before(viewers []candidate, at int64) []candidate {
-	if !slices.ContainsFunc(viewers, func(c candidate) bool { return c.first > at }) {
-		return viewers
-	}
-	out := make([]candidate, 0, len(viewers))
-	for _, c := range viewers {
-		if c.first <= at {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// groupLogs is what one file says about every account, given the pictures of one
-// photo that it could come from: the average over those that the account was shown.
-func (r *Registry) groupLogs(ctx context.Context, from []softRead, viewersOf func(*picture) ([]candidate, error)) (map[int64]ring.TrackLogs, error) {
-	each := map[int64][]ring.TrackLogs{}
-	for _, s := range from {
-		viewers, err := viewersOf(s.picture)
-		if err != nil {
-			return nil, err
-		}
-		logs, err := r.score(ctx, s, viewers)
-		if err != nil {
-			return nil, err
-		}
-		for account, l := range accountLogs(viewers, logs) {
-			each[account] = append(each[account], l)
-		}
-	}
-	out := make(map[int64]ring.TrackLogs, len(each))
-	for account, all := range each {
-		out[account] = all[0]
-		if len(all) > 1 {
-			out[account] = ring.Average(all)
-		}
-	}
+	out := newRoster(slices.DeleteFunc(all, func(c candidate) bool { return shown.holds(c.account) }))
+	out.swept = true
 	return out, nil
 }

@@ -6,38 +6,48 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 
-	"birdring/canary"
 	"birdring/canary/ring"
 	"birdring/registry/sqlstore"
 )
 
 // foundFile is one distinct file that shows one photo of ours.
 type foundFile struct {
-	id   int64 // of the sighting
-	at   int64 // captured, microseconds
-	from []softRead
+	id      int64  // of the sighting
+	at      int64  // captured, microseconds
+	capture string // SHA-256
+	from    []softRead
 }
 
-// foundPhoto is every distinct file on a site that shows one photo.
-type foundPhoto struct {
-	decoys []string    // of the pictures it could come from
-	files  []foundFile // in order of sighting
+// group is the photo.
+func (f foundFile) group() string { return f.from[0].picture.group }
+
+func (f foundFile) same(o foundFile) bool {
+	return f.id == o.id && f.at == o.at && f.capture == o.capture && f.group() == o.group() && len(f.from) == len(o.from)
 }
 
 // siteAccount is an account with evidence on a site.
 type siteAccount struct {
 	account   int64 // row
 	millibits int64
+	parts     ring.Parts
 	photos    []int // that speak for the account: indexes into siteCase.photos
+}
+
+// foundPhoto is every distinct file on a site that shows one photo.
+type foundPhoto struct {
+	group  string
+	decoys []string // of the pictures it could come from
+	files  []foundFile
 }
 
 // siteCase is all of a site's evidence.
 type siteCase struct {
 	photos   []foundPhoto
-	scored   int           // viewers that were shown any of it
+	proofs   *siteProofs
+	trial    *trial        // of a former state: it is nobody else's
+	scored   int           // viewers that were shown any of it; counted for the line of probable alone
 	accounts []siteAccount // over the line, best first
 }
 
@@ -45,114 +55,175 @@ type siteCase struct {
 // those that stand behind an account; of an innocent one says so in a thousand.
 const ownMillibits = 10_000
 
-// never is the e-value 0.
-var never = func() (l ring.TrackLogs) {
-	for t := range l {
-		l[t] = math.Inf(-1)
-	}
-	return l
-}()
+// level is a line of evidence.
+type level int
 
-// siteEvidence is an account's evidence, photo by photo.
-type siteEvidence struct {
-	logs   []ring.TrackLogs
-	photos []int // indexes into siteCase.photos
-}
+const (
+	attributed level = iota // 64 bits
+	probable                // log2(20 x viewers scored), if that is less
+)
 
 // weigh adds up a site's evidence: distinct photos multiply, the same photo
-// again is averaged in the order of sightings, equal files count once. Accounts
-// below the line, which may depend on how many were scored, are left out.
-func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, line func(scored int) int64) (*siteCase, error) {
-	photos, err := foundOn(ctx, q, w, site)
+// again is averaged in the order of sightings, equal files count once; handles,
+// links, probes and coins are further factors. only weighs a former state, nil all. Accounts below the line are left out.
+func (r *Registry) weigh(ctx context.Context, q queryer, w *world, site int64, only *inputs, line level) (*siteCase, error) {
+	files, err := filesOn(ctx, q, w, site, only)
 	if err != nil {
 		return nil, err
 	}
-	evidence := map[int64]*siteEvidence{}
-	scored := map[canary.Viewer]bool{}
-	for i, photo := range photos {
-		again, err := r.againLogs(ctx, q, w, photo, scored)
-		if err != nil {
+	return r.weighFiles(ctx, q, w, site, files, only, line)
+}
+
+// weighFiles is weigh of files that are known already.
+func (r *Registry) weighFiles(ctx context.Context, q queryer, w *world, site int64, files []foundFile, only *inputs, line level) (*siteCase, error) {
+	proofs, err := r.proofsOn(ctx, q, w, site, only)
+	if err != nil {
+		return nil, err
+	}
+	of := func(p *picture, at int64) ([]audience, error) {
+		who, err := r.exposed(ctx, q, w.decoys[p.decoy].Num)
+		return []audience{{who, at}}, err
+	}
+	c := &siteCase{photos: photosOf(w, files), proofs: proofs}
+	least := int64(ring.AttributedMillibits)
+	if line == probable {
+		if c.scored, err = scoredOn(files, of); err != nil {
 			return nil, err
 		}
-		for account, l := range again {
-			e := evidence[account]
-			if e == nil {
-				e = &siteEvidence{}
-				evidence[account] = e
+		least = min(least, ring.ProbableMillibits(c.scored))
+	}
+	use := func(t *trial) error {
+		if only != nil {
+			c.trial = t
+		}
+		return c.judge(ctx, t, least)
+	}
+	if only != nil { // an old state of the site: nothing to be remembered
+		t := r.newTrial(of)
+		for _, f := range files {
+			if err := t.see(ctx, f.group(), f); err != nil {
+				return nil, err
 			}
-			e.logs, e.photos = append(e.logs, l), append(e.photos, i)
+		}
+		return c, use(t)
+	}
+	return c, r.onSite(ctx, site, of, files, use)
+}
+
+// scoredOn counts the viewers that were shown any of the pictures.
+func scoredOn(files []foundFile, of audiences) (int, error) {
+	latest := map[*roster]int64{}
+	for _, f := range files {
+		for _, s := range f.from {
+			parts, err := of(s.picture, f.at)
+			if err != nil {
+				return 0, err
+			}
+			for _, who := range parts {
+				latest[who.roster] = max(latest[who.roster], who.at)
+			}
 		}
 	}
-	c := &siteCase{photos: photos, scored: len(scored)}
-	least := line(c.scored)
-	for account, e := range evidence {
-		if mostBits(e.logs) < least {
+	if len(latest) == 1 {
+		for who, at := range latest {
+			return audience{who, at}.count(), nil
+		}
+	}
+	seen := map[uint64]bool{}
+	for who, at := range latest {
+		for _, c := range who.viewers {
+			if c.first <= at {
+				seen[uint64(c.viewer)] = true
+			}
+		}
+	}
+	return len(seen), nil
+}
+
+// judge finds the accounts over the line, with side information from those attributed.
+func (c *siteCase) judge(ctx context.Context, t *trial, line int64) error {
+	all := slices.Clone(t.ids)
+	for account := range c.proofs.accounts() {
+		if _, ok := t.account[account]; !ok {
+			all = append(all, account)
+		}
+	}
+	weighed := func(p *passes, least int64) ([]siteAccount, error) {
+		var out []siteAccount
+		for _, account := range all {
+			a, ok, err := c.account(ctx, t, p, account, least)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out = append(out, a)
+			}
+		}
+		slices.SortFunc(out, func(a, b siteAccount) int {
+			return cmp.Or(cmp.Compare(b.millibits, a.millibits), cmp.Compare(a.account, b.account))
+		})
+		return out, nil
+	}
+	p, err := t.inform(ctx, func(p *passes) ([]int64, error) {
+		over, err := weighed(p, ring.AttributedMillibits)
+		var out []int64
+		for _, a := range over {
+			out = append(out, a.account)
+		}
+		return out, err
+	})
+	if err != nil {
+		return err
+	}
+	if c.accounts, err = weighed(p, line); err != nil {
+		return err
+	}
+	for i := range c.accounts {
+		c.accounts[i].photos = c.behind(t, c.accounts[i].account)
+	}
+	return nil
+}
+
+// account weighs one account, if it can reach the least at all.
+func (c *siteCase) account(ctx context.Context, t *trial, p *passes, account, least int64) (a siteAccount, ok bool, err error) {
+	sums := p.of(account)
+	if !c.proofs.names(account) {
+		// Coins speak only beside other evidence.
+		most := int64(-1 << 40)
+		for i := range sums {
+			most = max(most, sums[i].Most().Millibits()+1)
+		}
+		if most < min(least, ring.CoinsFrom) || len(c.proofs.found) == 0 && most < least {
+			return a, false, nil
+		}
+	}
+	var l ring.Ledger
+	l.Enter(sums)
+	if err := c.proofs.enter(ctx, &l, account); err != nil {
+		return a, false, err
+	}
+	a = siteAccount{account: account, millibits: l.Millibits(), parts: l.Parts()}
+	return a, a.millibits >= least, nil
+}
+
+// behind are the photos that speak for the account by themselves; all that it
+// was shown if each is too weak for that.
+func (c *siteCase) behind(t *trial, account int64) []int {
+	var strong, shown []int
+	for i, p := range c.photos {
+		g := t.groups[p.group]
+		if g == nil || !g.shown[account] {
 			continue
 		}
-		if m := ring.SiteBits(e.logs); m >= least {
-			c.accounts = append(c.accounts, siteAccount{account, m, e.behind()})
+		shown = append(shown, i)
+		if g.runs[account] != nil && g.factor(account).Alone() >= ownMillibits {
+			strong = append(strong, i)
 		}
 	}
-	slices.SortFunc(c.accounts, func(a, b siteAccount) int {
-		return cmp.Or(cmp.Compare(b.millibits, a.millibits), cmp.Compare(a.account, b.account))
-	})
-	return c, nil
-}
-
-// againLogs is what all files that show one photo say about every account; it
-// notes the viewers scored.
-func (r *Registry) againLogs(ctx context.Context, q queryer, w *world, photo foundPhoto, scored map[canary.Viewer]bool) (map[int64]ring.TrackLogs, error) {
-	each := map[int64][]ring.TrackLogs{}
-	for n, f := range photo.files {
-		logs, err := r.groupLogs(ctx, f.from, func(p *picture) ([]candidate, error) {
-			viewers, err := r.exposed(ctx, q, w.decoys[p.decoy].Num)
-			viewers = before(viewers, f.at)
-			for _, c := range viewers {
-				scored[c.viewer] = true
-			}
-			return viewers, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for account, l := range logs {
-			for len(each[account]) < n {
-				each[account] = append(each[account], never) // not shown it yet by then
-			}
-			each[account] = append(each[account], l)
-		}
+	if strong == nil {
+		return shown
 	}
-	out := make(map[int64]ring.TrackLogs, len(each))
-	for account, all := range each {
-		out[account] = ring.Again(all)
-	}
-	return out, nil
-}
-
-// mostBits bounds SiteBits from above at a fraction of its cost.
-func mostBits(photos []ring.TrackLogs) int64 {
-	var sums ring.TrackLogs
-	for i := range photos {
-		for t, l := range &photos[i] {
-			sums[t] += max(0, l)
-		}
-	}
-	return int64(math.Ceil(slices.Max(sums[:])/math.Ln2*1000)) + 1
-}
-
-// behind are the photos that speak for the account by themselves; all of them
-// if each is too weak for that.
-func (e *siteEvidence) behind() []int {
-	var out []int
-	for i := range e.logs {
-		if own := e.logs[i : i+1]; mostBits(own) >= ownMillibits && ring.SiteBits(own) >= ownMillibits {
-			out = append(out, e.photos[i])
-		}
-	}
-	if out == nil {
-		return e.photos
-	}
-	return out
+	return strong
 }
 
 // decoys are those of the photos, sorted.
@@ -171,17 +242,18 @@ type alternative struct {
 	Y     []byte `json:"y"`
 }
 
-// foundOn reads what was found on a site, in order of sighting.
-func foundOn(ctx context.Context, q queryer, w *world, site int64) ([]foundPhoto, error) {
+// filesOn reads what was found on a site, in order of sighting; of equal files
+// that show one photo the first. only keeps these sightings, nil all.
+func filesOn(ctx context.Context, q queryer, w *world, site int64, only *inputs) ([]foundFile, error) {
 	rows, err := q.QueryContext(ctx, `SELECT id, picture, capture, captured_at, y, alternatives FROM sightings
 		WHERE site = ? AND kind = 'picture' AND y IS NOT NULL AND verdict <> 'error' ORDER BY id`, site)
 	if err != nil {
 		return nil, sqlstore.Explain(err)
 	}
 	defer rows.Close()
-	var out []foundPhoto
-	groups := map[string]int{}
-	files := map[string]bool{} // group and hash: equal files count once
+	var out []foundFile
+	wanted := only.sightings()
+	seen := map[string]bool{}
 	for rows.Next() {
 		var f foundFile
 		var num uint32
@@ -190,27 +262,25 @@ func foundOn(ctx context.Context, q queryer, w *world, site int64) ([]foundPhoto
 		if err := rows.Scan(&f.id, &num, &capture, &f.at, &y, &others); err != nil {
 			return nil, sqlstore.Explain(err)
 		}
+		if !wanted[f.id] && only != nil {
+			continue
+		}
 		i, ok := w.photoNum[num]
 		if !ok {
 			return nil, errStale
 		}
 		p := &w.pictures[i]
-		if key := p.group + "/" + string(capture); files[key] {
+		f.capture = string(capture)
+		if key := p.group + "/" + f.capture; seen[key] {
 			continue
 		} else {
-			files[key] = true
+			seen[key] = true
 		}
 		f.from = []softRead{{p, unpackSoft(y)}}
 		if err := f.addOthers(w, others.String); err != nil {
 			return nil, fmt.Errorf("sighting %d: %w", f.id, err)
 		}
-		g, ok := groups[p.group]
-		if !ok {
-			g = len(out)
-			groups[p.group] = g
-			out = append(out, foundPhoto{})
-		}
-		out[g].add(w, f)
+		out = append(out, f)
 	}
 	return out, sqlstore.Explain(rows.Err())
 }
@@ -234,18 +304,33 @@ func (f *foundFile) addOthers(w *world, others string) error {
 	return nil
 }
 
-func (p *foundPhoto) add(w *world, f foundFile) {
-	p.files = append(p.files, f)
-	for _, s := range f.from {
-		if id := w.decoys[s.picture.decoy].ID; !slices.Contains(p.decoys, id) {
-			p.decoys = append(p.decoys, id)
+// photosOf puts the files that show one photo together.
+func photosOf(w *world, files []foundFile) []foundPhoto {
+	var out []foundPhoto
+	at := map[string]int{}
+	for _, f := range files {
+		i, ok := at[f.group()]
+		if !ok {
+			i = len(out)
+			at[f.group()] = i
+			out = append(out, foundPhoto{group: f.group()})
+		}
+		p := &out[i]
+		p.files = append(p.files, f)
+		for _, s := range f.from {
+			if id := w.decoys[s.picture.decoy].ID; !slices.Contains(p.decoys, id) {
+				p.decoys = append(p.decoys, id)
+			}
 		}
 	}
+	return out
 }
 
 // inputs is what an attribution was computed from.
 type inputs struct {
 	Photos []inputPhoto `json:"photos"`
+	Others []int64      `json:"others,omitempty"` // sightings of handles and links
+	Probes []int64      `json:"probes,omitempty"` // rows
 }
 
 type inputPhoto struct {
@@ -254,7 +339,7 @@ type inputPhoto struct {
 }
 
 func (c *siteCase) inputs() inputs {
-	out := inputs{Photos: []inputPhoto{}}
+	out := inputs{Photos: []inputPhoto{}, Others: c.proofs.sightings, Probes: c.proofs.probeRows}
 	for _, p := range c.photos {
 		in := inputPhoto{Decoys: p.decoys}
 		for _, f := range p.files {
@@ -265,11 +350,28 @@ func (c *siteCase) inputs() inputs {
 	return out
 }
 
+// sightings are all that an attribution was computed from; none for nil.
+func (in *inputs) sightings() map[int64]bool {
+	out := map[int64]bool{}
+	if in == nil {
+		return out
+	}
+	for _, p := range in.Photos {
+		for _, id := range p.Sightings {
+			out[id] = true
+		}
+	}
+	for _, id := range in.Others {
+		out[id] = true
+	}
+	return out
+}
+
 // attribute weighs a site's evidence and stores every account at 64 bits or more
 // together with the message that tells it. An attribution once made stays: the
 // bound holds for the highest evidence ever reached.
 func (r *Registry) attribute(ctx context.Context, tx *sql.Tx, w *world, site int64) error {
-	c, err := r.weigh(ctx, tx, w, site, func(int) int64 { return ring.AttributedMillibits })
+	c, err := r.weigh(ctx, tx, w, site, nil, attributed)
 	if err != nil || len(c.accounts) == 0 {
 		return err
 	}
@@ -292,12 +394,17 @@ func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAcco
 	if err != nil {
 		return err
 	}
-	single := len(a.photos) == 1
-	_, err = tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs)
-		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, account) DO UPDATE SET millibits = excluded.millibits, pictures = excluded.pictures,
-		decoys = excluded.decoys, single_source = excluded.single_source, updated_at = excluded.updated_at, inputs = excluded.inputs
+	parts, err := json.Marshal(partsOf(a.parts))
+	if err != nil {
+		return err
+	}
+	// One photo, and nothing else that could stand by itself.
+	single := len(a.photos) == 1 && a.parts.Handles < ownMillibits && a.parts.Links < ownMillibits && a.parts.Probes < ownMillibits
+	_, err = tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs, parts)
+		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, account) DO UPDATE SET millibits = excluded.millibits, pictures = excluded.pictures,
+		decoys = excluded.decoys, single_source = excluded.single_source, updated_at = excluded.updated_at, inputs = excluded.inputs, parts = excluded.parts
 		WHERE attributions.inputs <> excluded.inputs OR attributions.millibits <> excluded.millibits`,
-		site, a.account, VerdictAttributed, a.millibits, len(a.photos), string(list), single, at.UnixMicro(), at.UnixMicro(), string(from))
+		site, a.account, VerdictAttributed, a.millibits, len(a.photos), string(list), single, at.UnixMicro(), at.UnixMicro(), string(from), string(parts))
 	if err != nil {
 		return err
 	}
@@ -310,4 +417,17 @@ func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAcco
 		return err
 	}
 	return enqueueAlert(ctx, tx, alert)
+}
+
+// Parts are what the kinds of evidence come to, in bits; 0 is nothing to say.
+type Parts struct {
+	Rings   float64 `json:"rings"`
+	Handles float64 `json:"handles"`
+	Links   float64 `json:"links"`
+	Coins   float64 `json:"coins"`
+	Probes  float64 `json:"probes"`
+}
+
+func partsOf(p ring.Parts) Parts {
+	return Parts{bitsOf(p.Rings), bitsOf(p.Handles), bitsOf(p.Links), bitsOf(p.Coins), bitsOf(p.Probes)}
 }

@@ -6,10 +6,11 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"birdring/beacon/decode"
-	"birdring/canary/ring"
+	"birdring/canary/mark"
 )
 
 // LimitPages makes the disk look full: the database may not grow beyond n pages.
@@ -71,7 +72,104 @@ func (r *Registry) GroupBits(ctx context.Context, data []byte, account string) (
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(v))}))/1000)
+		out = append(out, float64(reading.Score(uint64(v)).Alone())/1000)
 	}
 	return out, nil
+}
+
+// Group makes pictures ones of one photo group, as planting a photo in several sizes does.
+func (r *Registry) Group(photos ...string) error {
+	return r.db.Write(context.Background(), func(tx *sql.Tx) error {
+		for _, p := range photos {
+			if _, err := tx.Exec(`UPDATE pictures SET photo_group = ? WHERE id = ?`, photos[0], p); err != nil {
+				return err
+			}
+		}
+		return count(context.Background(), tx, "decoys", 1)
+	})
+}
+
+// Read is what was read out of a file as a copy of one picture.
+type Read struct {
+	Photo string
+	Y     []int16
+}
+
+// Found stores a sighting as if a file had been read that could be a copy of any of
+// some pictures of one photo, and weighs the site.
+func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...Read) error {
+	w, err := r.world(ctx)
+	if err != nil {
+		return err
+	}
+	var f finding
+	for _, a := range as {
+		f = append(f, lookalike{picture: &w.pictures[w.photos[a.Photo]], soft: &mark.Soft{Y: a.Y}})
+	}
+	p := f[0].picture
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		id, err := ensureSite(ctx, tx, site, at)
+		if err != nil {
+			return err
+		}
+		s := &sighting{
+			kind: kindPicture, source: fromTrace, decoy: w.decoys[p.decoy].Num, picture: p, url: "u", data: packSoft(as[0].Y), captured: at,
+			verdict: VerdictMarked, finding: f,
+		}
+		if _, _, err := s.sight(ctx, tx, id); err != nil {
+			return err
+		}
+		return r.attribute(ctx, tx, w, id)
+	})
+}
+
+// Dump writes every value of every table, each between bars.
+func (r *Registry) Dump(ctx context.Context) (string, error) {
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('exposures', 'viewers', 'sqlite_sequence')`)
+	tables, err := collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, table := range tables {
+		rows, err := r.db.Read().QueryContext(ctx, `SELECT * FROM `+table)
+		_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
+			columns, err := rows.Columns()
+			if err != nil {
+				return
+			}
+			cells := make([]any, len(columns))
+			for i := range cells {
+				cells[i] = new(any)
+			}
+			if err = rows.Scan(cells...); err != nil {
+				return
+			}
+			for _, c := range cells {
+				fmt.Fprintf(&out, "|%v", *c.(*any))
+			}
+			out.WriteString("|\n")
+			return
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return out.String(), nil
+}
+
+// Crowd makes n accounts that were shown all decoys at a time.
+func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, q := range []string{
+			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1) INSERT INTO accounts (name, first_seen) SELECT 'many-' || i, ?2 FROM c`,
+			`INSERT INTO viewers (account, session, given_at) SELECT id, '', ?2 FROM accounts WHERE name LIKE 'many-%' AND ?1 > 0 ORDER BY id`,
+			`INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT d.num, v.number, ?2, '', 'offered' FROM decoys d, viewers v WHERE ?1 > 0`,
+		} {
+			if _, err := tx.Exec(q, n, at.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return count(ctx, tx, "exposures", int64(n))
+	})
 }

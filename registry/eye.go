@@ -46,6 +46,7 @@ type eye struct {
 
 	scores scoreCache
 	shown  exposedCache
+	trials trialCache
 }
 
 // reference is a picture as the reader sees it, or the making of it.

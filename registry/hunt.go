@@ -39,6 +39,7 @@ type hunt struct {
 	images   map[string]*huntedImage // by SHA-256
 	problems []error
 	more     int // problems beyond those kept
+	strings  int // that name somebody, met on this walk and not counted yet
 	onFind   func(shownPhoto)
 }
 
@@ -73,7 +74,7 @@ func (r *Registry) newHunt(ctx context.Context, source string, c crawl.Config, t
 
 // begin forgets the site before.
 func (h *hunt) begin(site string) {
-	h.site, h.asked, h.images, h.problems, h.more = site, map[string]bool{}, map[string]*huntedImage{}, nil, 0
+	h.site, h.asked, h.images, h.problems, h.more, h.strings = site, map[string]bool{}, map[string]*huntedImage{}, nil, 0, 0
 }
 
 // walk hunts on one site.
@@ -97,6 +98,9 @@ func (h *hunt) scanned(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if _, err := h.countStrings(ctx, tx, id); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE sites SET scanned_at = ? WHERE id = ?`, at.UnixMicro(), id)
 		return err
 	})
@@ -118,6 +122,7 @@ func (h *hunt) page(ctx context.Context, p crawl.Page) error {
 		body = p.Body
 	}
 	found, anchors := h.named(p, body)
+	h.number(p, found)
 	found = append(found, h.linked(p, body)...)
 	if err := h.store(ctx, p, found); err != nil {
 		return err
@@ -164,12 +169,25 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 		if err != nil {
 			return err
 		}
+		fresh := false
+		base, err := h.countStrings(ctx, tx, site)
+		if err != nil {
+			return err
+		}
 		for _, s := range all {
-			if _, _, err := s.sight(ctx, tx, site); err != nil {
+			if s.index > 0 {
+				s.index += base
+			}
+			_, new, err := s.sight(ctx, tx, site)
+			if err != nil {
 				return err
 			}
+			fresh = fresh || new
 		}
-		return nil
+		if !fresh {
+			return nil
+		}
+		return h.r.attribute(ctx, tx, h.w, site)
 	})
 	if err != nil {
 		return fmt.Errorf("store sightings of %s: %w", p.URL, err)

@@ -38,69 +38,81 @@ func (r *Registry) judge(ctx context.Context, w *world, f finding, captured time
 	if err != nil || j.verdict == VerdictError {
 		return j, err
 	}
-	exposed := map[int64]bool{}
-	counted := map[canary.Viewer]bool{}
-	logs, err := r.groupLogs(ctx, from, func(p *picture) ([]candidate, error) {
-		viewers, err := r.suspects(ctx, w, p, at, all)
-		for _, c := range viewers {
-			counted[c.viewer] = true
-			exposed[c.account] = exposed[c.account] || c.first <= at
-		}
-		return viewers, err
-	})
-	if err != nil {
+	of := r.suspects(ctx, w, all)
+	file := foundFile{at: at, from: from}
+	if j.scored, err = scoredOn([]foundFile{file}, of); err != nil {
 		return nil, err
 	}
-	j.scored = len(counted)
-	j.rank(logs, exposed)
+	t := r.newTrial(of)
+	if err := t.see(ctx, file.group(), file); err != nil {
+		return nil, err
+	}
+	exposed := map[int64]bool{}
+	for _, s := range from {
+		shown, err := r.exposed(ctx, r.db.Read(), w.decoys[s.picture.decoy].Num)
+		if err != nil {
+			return nil, err
+		}
+		audience{shown, at}.accounts(func(account int64) { exposed[account] = true })
+	}
+	if err := j.rank(ctx, t, exposed); err != nil {
+		return nil, err
+	}
 	j.settle(f, neutral)
 	return j, nil
 }
 
 // suspects are the viewers scored on a picture. With all, an account that was
 // shown the decoy is still scored by the viewers it was shown to alone.
-func (r *Registry) suspects(ctx context.Context, w *world, p *picture, at int64, all bool) ([]candidate, error) {
-	decoy := w.decoys[p.decoy].Num
-	shown, err := r.exposed(ctx, r.db.Read(), decoy)
-	if err != nil {
-		return nil, err
-	}
-	shown = before(shown, at)
-	if !all {
-		return shown, nil
-	}
-	own := make(map[int64]bool, len(shown))
-	for _, c := range shown {
-		own[c.account] = true
-	}
-	everyone, err := everybody(ctx, r.db.Read(), decoy)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Clone(shown)
-	for _, c := range everyone {
-		if !own[c.account] {
-			out = append(out, c)
+func (r *Registry) suspects(ctx context.Context, w *world, all bool) audiences {
+	rest := map[uint32]*roster{}
+	return func(p *picture, at int64) ([]audience, error) {
+		decoy := w.decoys[p.decoy].Num
+		shown, err := r.exposed(ctx, r.db.Read(), decoy)
+		if err != nil || !all {
+			return []audience{{shown, at}}, err
 		}
+		if rest[decoy] == nil {
+			if rest[decoy], err = others(ctx, r.db.Read(), audience{shown, at}); err != nil {
+				return nil, err
+			}
+		}
+		return []audience{{shown, at}, {rest[decoy], math.MaxInt64}}, nil
 	}
-	return out, nil
 }
 
 // rank keeps the accounts over the line of probable, best first.
-func (j *judgement) rank(logs map[int64]ring.TrackLogs, exposed map[int64]bool) {
+func (j *judgement) rank(ctx context.Context, t *trial, exposed map[int64]bool) error {
 	line := min(ring.ProbableMillibits(j.scored), ring.AttributedMillibits)
-	for account, l := range logs {
-		one := []ring.TrackLogs{l}
-		if mostBits(one) < line {
-			continue
+	weighed := func(p *passes, least int64) (out []judged) {
+		for _, account := range t.ids {
+			sums := p.of(account)
+			if len(sums) == 1 && sums[0].Most().Millibits() < least {
+				continue
+			}
+			if m := ring.Passes(sums).Millibits(); m >= least {
+				out = append(out, judged{account, m, exposed[account]})
+			}
 		}
-		if m := ring.SiteBits(one); m >= line {
-			j.accounts = append(j.accounts, judged{account, m, exposed[account]})
-		}
+		slices.SortFunc(out, func(a, b judged) int {
+			return cmp.Or(cmp.Compare(b.millibits, a.millibits), cmp.Compare(a.account, b.account))
+		})
+		return out
 	}
-	slices.SortFunc(j.accounts, func(a, b judged) int {
-		return cmp.Or(cmp.Compare(b.millibits, a.millibits), cmp.Compare(a.account, b.account))
+	p, err := t.inform(ctx, func(p *passes) ([]int64, error) {
+		var out []int64
+		for _, a := range weighed(p, ring.AttributedMillibits) {
+			if a.exposed {
+				out = append(out, a.account)
+			}
+		}
+		return out, nil
 	})
+	if err != nil {
+		return err
+	}
+	j.accounts = weighed(p, line)
+	return nil
 }
 
 // settle finds the verdict.
@@ -157,12 +169,8 @@ func (r *Registry) controls(ctx context.Context, w *world, from []softRead, j *j
 			return false, err
 		}
 		most, who := int64(math.MinInt64), uint64(0)
-		reading.ScoreRange(1, uint64(canary.MaxControl), func(v uint64, t *ring.TrackLogs) {
-			one := []ring.TrackLogs{*t}
-			if mostBits(one) < ring.ErrorMillibits {
-				return
-			}
-			if m := ring.SiteBits(one); m > most {
+		reading.ScoreRange(reading.Gate(int(canary.MaxControl)), 1, uint64(canary.MaxControl), func(v uint64, l *ring.Score) {
+			if m := l.Alone(); m > most {
 				most, who = m, v
 			}
 		})
@@ -172,7 +180,7 @@ func (r *Registry) controls(ctx context.Context, w *world, from []softRead, j *j
 			detail := map[string]any{"photo": s.picture.id, "decoy": w.decoys[s.picture.decoy].ID, "control": who, "millibits": most, "y": packSoft(s.y)}
 			return false, r.alarm(ctx, "control", fmt.Sprintf("control %d scores %d bits on picture %s", who, most/1000, s.picture.id), detail)
 		}
-		neutral = neutral || ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(canary.Neutral))}) >= ring.AttributedMillibits
+		neutral = neutral || reading.Score(uint64(canary.Neutral)).Alone() >= ring.AttributedMillibits
 	}
 	return neutral, nil
 }

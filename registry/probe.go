@@ -265,7 +265,14 @@ func (p *probing) settle(ctx context.Context, requester canary.Viewer, failure e
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE probes SET answered_at = ?, status = ?, requester = ?, sighting = ?, millibits = ?, error = ? WHERE id = ?`,
 			answered, status, viewer, sighting, millibits, text, p.row)
-		return err
+		if err != nil || viewer == nil {
+			return err
+		}
+		site, err := ensureSite(ctx, tx, p.site, now())
+		if err != nil {
+			return err
+		}
+		return p.r.attribute(ctx, tx, p.w, site)
 	})
 }
 
@@ -279,28 +286,18 @@ func (p *probing) millibits(ctx context.Context, requester canary.Viewer) (int64
 	if err != nil {
 		return 0, sqlstore.Explain(err)
 	}
-	var photos []ring.TrackLogs
-	files := map[string][]ring.TrackLogs{} // by group: the same photo again is averaged
-	var order []string
+	t := p.r.newTrial(func(q *picture, at int64) ([]audience, error) {
+		who, err := p.r.exposed(ctx, p.r.db.Read(), p.w.decoys[q.decoy].Num)
+		return []audience{{who, at}}, err
+	})
 	for _, show := range p.finds {
-		logs, err := p.r.groupLogs(ctx, show.finding.reads(), func(q *picture) ([]candidate, error) {
-			return p.r.exposed(ctx, p.r.db.Read(), p.w.decoys[q.decoy].Num)
-		})
-		if err != nil {
+		f := foundFile{at: now().UnixMicro(), from: show.finding.reads()}
+		if err := t.see(ctx, f.group(), f); err != nil {
 			return 0, err
 		}
-		group := show.finding[0].picture.group
-		if files[group] == nil {
-			order = append(order, group)
-		}
-		if l, ok := logs[account]; ok {
-			files[group] = append(files[group], l)
-		}
 	}
-	for _, group := range order {
-		if len(files[group]) > 0 {
-			photos = append(photos, ring.Again(files[group]))
-		}
+	if len(t.sums) == 0 {
+		return 0, nil
 	}
-	return ring.SiteBits(photos), nil
+	return ring.Passes([]ring.Sums{*t.sumsOf(account)}).Millibits(), nil
 }

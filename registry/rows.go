@@ -146,9 +146,12 @@ type (
 )
 
 // Rows visits what the registry holds of one kind - decoys, accounts, exposures,
-// hits, sightings, sites or attributions - that is of a time or later, newest
+// hits, sightings, sites, attributions or clusters - that is of a time or later, newest
 // last. A limit above 0 keeps the newest. It stops at visit's first error.
 func (r *Registry) Rows(ctx context.Context, what string, since time.Time, limit int, visit func(any) error) error {
+	if what == "clusters" {
+		return r.clusterRows(ctx, since, limit, visit)
+	}
 	l, ok := listings[what]
 	if !ok {
 		return fmt.Errorf("%w: there is no list of %q", ErrInvalid, what)

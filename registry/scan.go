@@ -97,7 +97,7 @@ func bySite(urls []string) (sites []string, seeds map[string][]string, err error
 }
 
 // conclude says what is known about a site.
-func (r *Registry) conclude(ctx context.Context, w *world, site string, probable bool) ([]SiteResult, error) {
+func (r *Registry) conclude(ctx context.Context, w *world, site string, nameProbable bool) ([]SiteResult, error) {
 	var id int64
 	err := r.db.Read().QueryRowContext(ctx, `SELECT id FROM sites WHERE site = ?`, site).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -106,9 +106,7 @@ func (r *Registry) conclude(ctx context.Context, w *world, site string, probable
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.weigh(ctx, r.db.Read(), w, id, func(scored int) int64 {
-		return min(ring.ProbableMillibits(scored), ring.AttributedMillibits)
-	})
+	c, err := r.weigh(ctx, r.db.Read(), w, id, nil, probable)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +120,7 @@ func (r *Registry) conclude(ctx context.Context, w *world, site string, probable
 			continue
 		}
 		level = VerdictProbable
-		if !probable {
+		if !nameProbable {
 			continue
 		}
 		name, err := r.accountName(ctx, a.account)

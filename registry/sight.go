@@ -44,6 +44,7 @@ type sighting struct {
 	captured     time.Time
 	verdict      Verdict
 	finding      finding // pictures: what was read
+	index        int     // handle: which of the strings that name somebody on the site; 0: none of them
 }
 
 // sight stores a sighting. The same canary in the same bytes at the same URL is
@@ -76,9 +77,9 @@ func (s *sighting) sight(ctx context.Context, tx *sql.Tx, site int64) (id int64,
 		}
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO sightings (site, kind, source, decoy, picture, viewer, url, page, context, page_sha256, capture,
-		captured_at, stored_at, verdict, transform, y, marked_millibits, alternatives) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		captured_at, stored_at, verdict, transform, y, marked_millibits, alternatives, string_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))`,
 		site, s.kind, s.source, s.decoy, num, viewer, s.url, s.page, clip(s.context, mostContext), s.pageHash, sum[:],
-		s.captured.UnixMicro(), now().UnixMicro(), s.verdict, transform, y, marked, others)
+		s.captured.UnixMicro(), now().UnixMicro(), s.verdict, transform, y, marked, others, s.index)
 	if err != nil {
 		return 0, false, fmt.Errorf("store sighting: %w", err)
 	}

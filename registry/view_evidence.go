@@ -121,7 +121,7 @@ func (r *Registry) whose(ctx context.Context, books bookShelf, f FindView, named
 	best := int64(ownLine)
 	for _, a := range named {
 		for _, v := range a.viewers {
-			if m := ring.SiteBits([]ring.TrackLogs{read.Score(uint64(v))}); m >= best {
+			if m := read.Score(uint64(v)).Alone(); m >= best {
 				best, account, viewer = m, a.name, v
 			}
 		}
@@ -185,31 +185,38 @@ func (r *Registry) History(ctx context.Context, site, account string) ([]PointVi
 
 // grow adds sighting after sighting.
 func (r *Registry) grow(ctx context.Context, finds []FindView, viewers []canary.Viewer) ([]PointView, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
 	books := bookShelf{}
-	seen := map[string][]ring.TrackLogs{} // by picture: what each sighting says
-	var order []string
+	seen := map[string]*ring.Sightings{} // by photo group
+	var sums ring.Sums
 	var points []PointView
 	for _, f := range finds {
 		read, err := r.reading(ctx, books, f)
 		if err != nil {
 			return nil, err
 		}
-		if read == nil {
+		i, ok := w.photos[f.Photo]
+		if read == nil || !ok {
 			continue
 		}
-		sessions := make([]ring.TrackLogs, 0, len(viewers))
+		sessions := make([]ring.Score, 0, len(viewers))
 		for _, v := range viewers {
 			sessions = append(sessions, read.Score(uint64(v)))
 		}
-		if seen[f.Photo] == nil {
-			order = append(order, f.Photo)
+		group := w.pictures[i].group
+		old := ring.Unit(group)
+		if seen[group] == nil {
+			seen[group] = &ring.Sightings{}
+		} else {
+			old = seen[group].Factor(group)
 		}
-		seen[f.Photo] = append(seen[f.Photo], ring.Average(sessions))
-		pictures := make([]ring.TrackLogs, 0, len(order))
-		for _, photo := range order {
-			pictures = append(pictures, ring.Again(seen[photo]))
-		}
-		if m := ring.SiteBits(pictures); m >= ring.AttributedMillibits {
+		seen[group].See(ring.Average(sessions))
+		now := seen[group].Factor(group)
+		sums.Swap(&old, &now)
+		if m := ring.Passes([]ring.Sums{sums}).Millibits(); m >= ring.AttributedMillibits {
 			points = append(points, PointView{f.At, m})
 		}
 	}

@@ -127,7 +127,7 @@ func (p *planted) judge(t testing.TB, s *mark.Suspect, tr mark.Affine) result {
 		t.Fatal(err)
 	}
 	bits := func(v uint64) float64 {
-		return float64(ring.SiteBits([]ring.TrackLogs{reading.Score(v)})) / 1000
+		return float64(reading.Score(v).Alone()) / 1000
 	}
 	r.bits, r.innocent = bits(uint64(guilty)), math.Inf(-1)
 	for v := range uint64(40) {

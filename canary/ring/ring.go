@@ -5,8 +5,8 @@
 //
 // A picture has m segments. Its codebook has W = ceil(m/64) words of 64 code
 // positions. Code D shares the words among depths 1..5 by .40/.20/.15/.15/.10
-// (largest remainder, ties to the smaller depth), code U gives all to depth 1;
-// words stand in order of depth. A word of depth t is the AND of t keystream
+// (largest remainder, ties to the smaller depth), code D6 among depths 1..6 by
+// .35/.25/.10/.15/0/.15, code U gives all to depth 1; words stand in order of depth. A word of depth t is the AND of t keystream
 // words XOR a secret sign word, so a bit is 1 with probability 2^-t or 1-2^-t.
 //
 // Keystreams are AES-128 in counter mode (big-endian 128-bit counter, from 0)
@@ -20,10 +20,49 @@
 //
 // # Evidence
 //
-// NewReading turns the soft values of a find into bets, one per position, with
-// mean exactly 1 over the ring of a viewer whose copy was not involved - whatever
-// the scraper did, because nothing but the values and the bias p enters. Their
-// product is an e-value (research: Shafer 2021, Vovk-Wang 2021, Ville 1939).
+// The null hypothesis H0(j, W) of account j and site W: no copy served to j is an
+// ingredient of anything found on W. Under it j's ring is independent of all that
+// was found, whatever the scraper did, because the ring is drawn by a secret key
+// and nothing about a find - which picture it is, how it lies, how reliable it is,
+// what a coalition may have done - is decided by looking at a ring. NewReading
+// turns the soft values of a find into bets, one a position, with mean 1 over the
+// ring; their product is an e-value, and so is every average of e-values that is
+// weighed beforehand, and every product over independent secrets (Shafer 2021,
+// Vovk-Wang 2021). As finds come in, the products over distinct photo groups are a
+// test martingale given all finds, so by Ville's inequality P(any false attribution
+// ever) <= viewers x sites x 2^-64. Feedback does not spoil it: until j is accused,
+// nothing computed from j's ring may reach anybody outside, so a site's behaviour
+// cannot depend on it before the first false accusation. Rounding is always down,
+// and whoever is dropped by the screen counts as 0: both only lower e-values.
+//
+// What may multiply is a matter of types: Scores are averaged (sessions of an
+// account, pictures that one file could come from), a Sightings weighs the files
+// of one photo, its Factor enters a Ledger once; handles, links, probes and coins
+// have a type each, made by their own secrets.
+//
+// # Probes
+//
+// A dark decoy's handle h is drawn with a chance of 2^-b or less, kept secret, and
+// named once: in our question to site W. H0 of account j: no look-up by j descends
+// from that question. Then j's look-ups in the window after it, at most L of them,
+// were chosen independently of h, and the probability that one of them is h is at
+// most L 2^-b by the union bound. So E = 2^b/L [j was the first to look h up] has
+// mean at most 1: being first is part of being there at all. A look-up before the
+// question shows that the handle was known otherwise, and the probe says nothing.
+// Handles of different decoys are drawn independently, so probes multiply; those
+// that others answered count as 0 in a mixture over the share of probes an account
+// serves. The ring in the answer is drawn under another key label and multiplies
+// too. W may post the handle or lure somebody to it: therefore the first requester
+// alone, soon after the question, and three dark decoys before probes count
+// without other evidence. make sim simulates the null.
+//
+// # Cost
+//
+// A find is scored against a viewer in about two and a half times the cost of
+// making the viewer's keystream: go test -bench Score ./canary/ring prints it. At
+// 0.3 microseconds a viewer, 10^9 viewers cost five minutes of one core, the sweep by
+// the prefix alone 35 seconds; memory stays flat, and the work shards by viewer
+// number.
 package ring
 
 import (
@@ -50,6 +89,8 @@ type Code uint8
 const (
 	U Code = 1 // uniform: strongest for one account, erased by three that compare copies
 	D Code = 2 // dyadic mix of biases: traces mixed copies
+	// D6 reaches a bias of 1/64: for farms that mix 24 copies and more.
+	D6 Code = 3
 )
 
 // ParseCode reads a code's name.
@@ -59,8 +100,10 @@ func ParseCode(name string) (Code, error) {
 		return U, nil
 	case "D":
 		return D, nil
+	case "D6":
+		return D6, nil
 	}
-	return 0, fmt.Errorf("unknown code %q: use U or D", name)
+	return 0, fmt.Errorf("unknown code %q: use U, D or D6", name)
 }
 
 // String is the code's name.
@@ -70,8 +113,16 @@ func (c Code) String() string {
 		return "U"
 	case D:
 		return "D"
+	case D6:
+		return "D6"
 	}
 	return fmt.Sprintf("Code(%d)", uint8(c))
+}
+
+// Check refuses a code that this package does not know.
+func (c Code) Check() error {
+	_, err := c.shares()
+	return err
 }
 
 // shares[t-1] is the share of words of depth t, in percent.
@@ -81,8 +132,10 @@ func (c Code) shares() ([]int, error) {
 		return []int{100}, nil
 	case D:
 		return []int{40, 20, 15, 15, 10}, nil
+	case D6:
+		return []int{35, 25, 10, 15, 0, 15}, nil
 	}
-	return nil, fmt.Errorf("unknown code %d: this program knows U (1) and D (2)", uint8(c))
+	return nil, fmt.Errorf("unknown code %d: this program knows U (1), D (2) and D6 (3)", uint8(c))
 }
 
 // prefixWords is the most words a viewer takes from the prefix stream.
@@ -96,6 +149,7 @@ type Book struct {
 	signs  []uint64 // per word
 	order  []uint32 // per segment
 	prefix int      // words taken from the prefix stream
+	counts []int    // of the other words, per depth
 	blocks int      // AES blocks of a viewer in the main stream
 	heads  cipher.Block
 	tails  cipher.Block
@@ -129,6 +183,9 @@ func NewBook(key []byte, code Code, m int) (*Book, error) {
 		}
 		if t == 0 {
 			b.prefix = min(prefixWords, n)
+			b.counts = append(b.counts, n-b.prefix)
+		} else {
+			b.counts = append(b.counts, n)
 		}
 		draws += n * (t + 1)
 	}
@@ -242,9 +299,21 @@ func (b *Book) Words() int { return len(b.depths) }
 func (b *Book) Order() []uint32 { return b.order }
 
 // P is the probability that the bit at a code position is 1, over viewers.
-func (b *Book) P(pos int) float64 {
-	p := 1 / float64(uint64(1)<<b.depths[pos>>6])
-	if b.signs[pos>>6]>>(pos&63)&1 == 1 {
+func (b *Book) P(pos int) float64 { return b.class(pos).p() }
+
+// class is a bias: twice the depth, and 1 if the bit is mostly 1.
+type class uint8
+
+const classes = 14 // depths 1..6
+
+func (b *Book) class(pos int) class {
+	return class(2*b.depths[pos>>6] + uint8(b.signs[pos>>6]>>(pos&63)&1))
+}
+
+// p is the probability of a 1.
+func (c class) p() float64 {
+	p := 1 / float64(uint64(1)<<(c>>1))
+	if c&1 == 1 {
 		return 1 - p
 	}
 	return p
@@ -275,16 +344,28 @@ func (s *scratch) fill(c cipher.Block, dst []byte, v, n uint64) {
 
 // assemble makes the words out of a viewer's two stretches of keystream.
 func (b *Book) assemble(dst []uint64, head, tail []byte) {
+	b.combine(dst, b.signs, head, tail)
+}
+
+// combine makes words with any sign words. Words of one depth stand together, so
+// each depth has a loop of its own without a branch inside.
+func (b *Book) combine(dst, signs []uint64, head, tail []byte) {
+	dst = dst[:len(signs)]
 	for i := range b.prefix {
-		dst[i] = binary.LittleEndian.Uint64(head[8*i:]) ^ b.signs[i]
+		dst[i] = binary.LittleEndian.Uint64(head[8*i:]) ^ signs[i]
 	}
-	at := 0
-	for i := b.prefix; i < len(b.depths); i++ {
-		w := ^uint64(0)
-		for range b.depths[i] {
-			w &= binary.LittleEndian.Uint64(tail[at:])
-			at += 8
+	i := b.prefix
+	for d, n := range b.counts {
+		size := 8 * (d + 1)
+		for ; n > 0; n-- {
+			t := tail[:size:size]
+			w := binary.LittleEndian.Uint64(t)
+			for j := 8; j < len(t); j += 8 {
+				w &= binary.LittleEndian.Uint64(t[j:])
+			}
+			dst[i] = w ^ signs[i]
+			i++
+			tail = tail[size:]
 		}
-		dst[i] = w ^ b.signs[i]
 	}
 }

@@ -221,7 +221,7 @@ func (b *Bed) Quality(ctx context.Context, p *Picture, n int) (q Quality, ringed
 	if err != nil {
 		return q, ringed, plain, fmt.Errorf("%s: %w", p.File, err)
 	}
-	file, err := canary.PreparePlain(img.Img)
+	file, err := canary.PreparePlain(img.Img, nil)
 	if err != nil {
 		return q, ringed, plain, fmt.Errorf("%s: %w", p.File, err)
 	}

@@ -99,7 +99,7 @@ func (f *Find) Bits(v canary.Viewer) float64 {
 	if !f.Found {
 		return 0
 	}
-	return float64(ring.SiteBits([]ring.TrackLogs{f.Reading.Score(uint64(v))})) / 1000
+	return float64(f.Reading.Score(uint64(v)).Alone()) / 1000
 }
 
 // Z is the correlation of a viewer's ring with the soft values, in standard

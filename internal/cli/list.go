@@ -17,7 +17,7 @@ import (
 )
 
 // kinds is what list lists.
-var kinds = []string{"decoys", "accounts", "exposures", "hits", "sightings", "sites", "attributions"}
+var kinds = []string{"decoys", "accounts", "exposures", "hits", "sightings", "sites", "attributions", "clusters"}
 
 func (a *app) listCommand() *cobra.Command {
 	var since string

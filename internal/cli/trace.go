@@ -152,6 +152,9 @@ func printTrace(w io.Writer, r registry.TraceResult) {
 		fmt.Fprintf(w, "  %s", printable(r.Error))
 	}
 	fmt.Fprintln(w)
+	if r.Verdict == registry.VerdictMarked && len(r.Accounts) == 0 {
+		fmt.Fprintf(w, "  marked copy, viewer not among the %d exposed\n", r.Candidates)
+	}
 	for _, acc := range r.Accounts {
 		exposed := ""
 		if !acc.Exposed {

@@ -39,6 +39,7 @@ func (c *Console) readAPI(api huma.API) {
 	for _, what := range []string{"sites", "sightings", "hits", "attributions"} {
 		huma.Register(api, operation(http.MethodGet, "/v1/"+what, "list-"+what, "List "+what, Reader, Analyst), c.rows(what))
 	}
+	huma.Register(api, operation(http.MethodGet, "/v1/clusters", "list-clusters", "List the operators behind sites", Reader, Analyst), c.rows("clusters"))
 	type watchAsk struct {
 		Site string `json:"site" minLength:"1" maxLength:"2000" doc:"domain or URL to watch"`
 	}

@@ -128,6 +128,7 @@ type sitePage struct {
 	Limits    []string
 	Finds     []findCard
 	Words     []registry.FindView
+	Operator  *operator
 }
 
 // mostFinds bounds the page of a site; the API has them all.
@@ -170,12 +171,18 @@ func (c *Console) sitePage(r *http.Request, name string) (*sitePage, error) {
 	}
 	if len(accounts) == 0 && site.Pictures > 0 {
 		p.Sentences = []string{fmt.Sprintf("%s of ours found on %s; no copy reaches 64 bits, so no account is named.", count(site.Pictures, "picture"), name)}
+		if site.Verdict == registry.VerdictMarked {
+			p.Sentences = append(p.Sentences, openSet)
+		}
 	}
 	chances, err := c.reg.Chances(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.Limits, p.Action = limits(accounts, chances, single), action(site)
+	if p.Operator, err = c.operator(ctx, name); err != nil {
+		return nil, err
+	}
 	return p, c.fillTime(r, p, finds)
 }
 

@@ -43,6 +43,9 @@ func limits(accounts []string, chances float64, single bool) []string {
 	return out
 }
 
+// openSet is said of a ring that is nobody's among the candidates.
+const openSet = "Marked copy, viewer not among those exposed: the log may be purged, a cache shared, or a picture's address replayed."
+
 // action is what an engineer does next.
 func action(site registry.SiteView) string {
 	if len(site.Accounts) == 0 {

@@ -112,7 +112,7 @@ func (s *subject) bits(ctx context.Context, img *decode.Image, t mark.Affine) (f
 	if err != nil {
 		return 0, err
 	}
-	return float64(ring.SiteBits([]ring.TrackLogs{reading.Score(uint64(guilty))})) / 1000, nil
+	return float64(reading.Score(uint64(guilty)).Alone()) / 1000, nil
 }
 
 // Run plants, changes and searches. It ends with ctx.

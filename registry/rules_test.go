@@ -1,0 +1,389 @@
+package registry_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"birdring/canary"
+	"birdring/canary/ring"
+	"birdring/registry"
+)
+
+// One photo stands in three decoys and in two sizes. A file found says the average
+// of what it says about the pictures it could come from: not the product, not the
+// best. A second file of it, of the other size, is a repost.
+func TestOnePhotoInThreeDecoysAndTwoSizes(t *testing.T) {
+	s := newStage(t, 4)
+	if err := s.Group(s.photos...); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Number(t.Context(), "crowd-005", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen ring.Sightings
+	best, product := int64(0), int64(0)
+	for n := range 2 {
+		var as []registry.Read
+		var scores []ring.Score
+		for i := range s.photos {
+			photo := s.photos[(i+n)%len(s.photos)]
+			y := s.copyOf(t, photo, 1.3+.2*float64(i), uint64(10*n+i), "crowd-005")
+			as = append(as, registry.Read{Photo: photo, Y: y})
+			book, err := s.Book(t.Context(), photo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reading, err := ring.NewReading(book, y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores = append(scores, reading.Score(uint64(v)))
+			best, product = max(best, scores[i].Alone()), product+scores[i].Alone()
+		}
+		seen.See(ring.Average(scores))
+		if err := s.Found(t.Context(), "clone.example", s.at.Add(time.Duration(n)*time.Second), as...); err != nil {
+			t.Fatal(err)
+		}
+		var l ring.Ledger
+		if err := l.Rings(seen.Factor("photo")); err != nil {
+			t.Fatal(err)
+		}
+		l.Silent(ring.KindLink) // links were handed out and none was found
+		got, want := s.attributed(t)["crowd-005"], l.Millibits()
+		if got != want || want < ring.AttributedMillibits || want > best {
+			t.Errorf("file %d: %d millibits, the average is %d; the best picture has %d, the product about %d", n+1, got, want, best, product)
+		}
+	}
+	a := rows[registry.AttributionRow](t, s.Registry, "attributions", time.Time{}, 0)
+	if len(a) != 1 || a[0].Pictures != 1 || !a[0].SingleSource {
+		t.Errorf("one photo in several decoys counts as %+v", a)
+	}
+}
+
+// stage is a registry of small pictures whose finds are made of drawn soft values.
+type stage struct {
+	*registry.Registry
+	photos []string
+	at     time.Time
+}
+
+// planting is slow: every stage is a copy of one planted once, with four shared
+// decoys of one picture that sixty accounts were shown.
+var (
+	stageOnce  sync.Once
+	stageFiles = map[string][]byte{}
+)
+
+func newStage(t testing.TB, pictures int) *stage {
+	t.Helper()
+	stageOnce.Do(func() {
+		dir := filepath.Join(t.TempDir(), "data")
+		if _, err := registry.Init(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+		r, err := registry.Open(t.Context(), dir, registry.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd(t, r, 60, planted(t, r, registry.PlantRequest{Decoys: 4, PerDecoy: 1, Share: 1})...)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			stageFiles[name], err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	dir := t.TempDir()
+	for name, data := range stageFiles {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &stage{Registry: open(t, dir, registry.Options{}), at: time.Now().Add(time.Hour)}
+	for _, d := range decoysOf(t, s)[:pictures] {
+		s.photos = append(s.photos, d.Avatar)
+	}
+	return s
+}
+
+// copyOf are the soft values of the mean of some accounts' copies, with errors.
+func (s *stage) copyOf(t testing.TB, photo string, noise float64, seed uint64, accounts ...string) []int16 {
+	t.Helper()
+	book, err := s.Book(t.Context(), photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	y := make([]int16, book.M())
+	words := make([][]uint64, len(accounts))
+	for i, name := range accounts {
+		v, err := s.Number(t.Context(), name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		words[i] = make([]uint64, book.Words())
+		book.Codeword(words[i], uint64(v))
+	}
+	for k, pos := range book.Order() {
+		f := -1.
+		if words[rng.IntN(len(words))][pos>>6]>>(pos&63)&1 == 1 {
+			f = 1
+		}
+		y[k] = int16(800 * (f + noise*rng.NormFloat64()))
+	}
+	return y
+}
+
+func (s *stage) attributed(t testing.TB) map[string]int64 {
+	t.Helper()
+	out := map[string]int64{}
+	for _, a := range rows[registry.AttributionRow](t, s.Registry, "attributions", time.Time{}, 0) {
+		out[a.Account] = int64(a.Bits*1000 + .5)
+	}
+	return out
+}
+
+// Adding finds one by one gives the same bits as weighing them all at once, with
+// caches and without, exposures told later included.
+func TestCachesChangeNoBit(t *testing.T) {
+	s := newStage(t, 4)
+	for i := range 12 {
+		photo := s.photos[i%len(s.photos)]
+		y := s.copyOf(t, photo, 1.5, uint64(i), fmt.Sprintf("crowd-%03d", i%3))
+		if err := s.Found(t.Context(), "a.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: photo, Y: y}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 7 { // told late: it was shown before all finds
+			crowd(t, s.Registry, 80, decoysOf(t, s)...)
+		}
+	}
+	kept := s.attributed(t)
+	s.DropCaches()
+	photo := s.photos[0]
+	y := s.copyOf(t, photo, 1.5, 99, "crowd-000")
+	for _, site := range []string{"a.example", "a.example"} {
+		if err := s.Found(t.Context(), site, s.at.Add(time.Hour), registry.Read{Photo: photo, Y: y}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cold := s.attributed(t)
+	s2 := open(t, s.Dir(), registry.Options{})
+	if err := s2.Found(t.Context(), "a.example", s.at.Add(2*time.Hour), registry.Read{Photo: s.photos[1], Y: s.copyOf(t, s.photos[1], 1.5, 100, "crowd-001")}); err != nil {
+		t.Fatal(err)
+	}
+	warm := s.attributed(t)
+	if err := s.Found(t.Context(), "a.example", s.at.Add(2*time.Hour), registry.Read{Photo: s.photos[1], Y: s.copyOf(t, s.photos[1], 1.5, 100, "crowd-001")}); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.attributed(t); len(kept) == 0 || !sameBits(warm, again) {
+		t.Errorf("caches change what is found: %v, %v, %v, %v", kept, cold, warm, again)
+	}
+	for name := range kept {
+		e, err := s.Explain(t.Context(), "a.example", name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Same {
+			t.Errorf("explained from scratch %s has %.3f bits, stored are %.3f", name, e.Bits, e.Stored)
+		}
+	}
+}
+
+func sameBits(a, b map[string]int64) bool {
+	return len(a) == len(b) && func() bool {
+		for k, v := range a {
+			if b[k] != v {
+				return false
+			}
+		}
+		return true
+	}()
+}
+
+func decoysOf(t testing.TB, s *stage) (out []canary.Decoy) {
+	t.Helper()
+	all, err := s.Decoys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// Reposts of one photo never multiply: twenty weak ones stay below the line that
+// twenty distinct photos would be far over.
+func TestRepostsDoNotMultiply(t *testing.T) {
+	s := newStage(t, 1)
+	one := int64(0)
+	for i := range 20 {
+		if err := s.Found(t.Context(), "b.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: s.photos[0], Y: s.copyOf(t, s.photos[0], 4.2, uint64(i), "crowd-003")}); err != nil {
+			t.Fatal(err)
+		}
+		if m := s.attributed(t)["crowd-003"]; m > 0 && one == 0 {
+			one = m
+		}
+	}
+	if one != 0 {
+		t.Errorf("reposts of one weak photo were attributed with %d millibits", one)
+	}
+}
+
+// Three accounts mix their copies of two photos: all are found, the last with what
+// the rings of the others explain.
+func TestMixedCopiesNameTheCoalition(t *testing.T) {
+	s := newStage(t, 2)
+	farm := []string{"crowd-004", "crowd-011", "crowd-029"}
+	for i, photo := range s.photos {
+		if err := s.Found(t.Context(), "c.example", s.at.Add(time.Duration(i)*time.Second), registry.Read{Photo: photo, Y: s.copyOf(t, photo, .3, uint64(40+i), farm...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for name := range s.attributed(t) {
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, farm) {
+		t.Errorf("attributed %v, want %v", got, farm)
+	}
+}
+
+// A personal decoy's handle and an account's link found on a page are factors of
+// their own; without them the same picture says less.
+func TestHandlesAndLinksAreFactors(t *testing.T) {
+	r, _ := fresh(t)
+	decoys := planted(t, r, registry.PlantRequest{Personal: 1, Decoys: 1, Share: 1, PerDecoy: 1})
+	crowd(t, r, 20, decoys[0])
+	mine := decoys[1]
+	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "mole", Decoy: mine.ID, Surface: "profile"}, {Account: "mole", Decoy: decoys[0].ID, Surface: "profile"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := newClone(t, map[string][]byte{
+		"/":                 fmt.Appendf(nil, `<a href="/u/%s">one</a>`, mine.Handle),
+		"/u/" + mine.Handle: fmt.Appendf(nil, `<h1>@%s</h1><a href="%s">bio</a><img src="/a.jpg">`, mine.Handle, copies[0].Link),
+		"/a.jpg":            changed(t, rendition(t, r, mine.Avatar, copies[0].Viewer), 440, 80),
+	})
+	if _, results := scan(t, r, site.URL); len(results) != 1 || results[0].Account == nil || *results[0].Account != "mole" {
+		t.Fatalf("results %+v", results)
+	}
+	e, err := r.Explain(t.Context(), site.URL, "mole", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]float64{}
+	for _, f := range e.Factors {
+		kinds[f.Kind] += f.Bits
+	}
+	if !e.Same || kinds["ring"] < 64 || kinds["handle"] < 10 || kinds["link"] < 50 || e.Parts.Handles < 10 || e.Parts.Links < 50 {
+		t.Errorf("explained: %+v", e)
+	}
+	if sum := e.Parts.Rings + e.Parts.Handles + e.Parts.Links + e.Parts.Coins + e.Parts.Probes; sum < e.Bits-.01 || sum > e.Bits+.01 {
+		t.Errorf("parts sum to %.3f of %.3f bits", sum, e.Bits)
+	}
+	if e.Reread == nil || *e.Reread < .99*e.Bits || *e.Reread > 1.01*e.Bits {
+		t.Errorf("read again: %v, had %.3f", e.Reread, e.Bits)
+	}
+	// A link nobody gave, or of an account that was never seen, says nothing; one
+	// account's link says nothing about another.
+	if _, err := r.Explain(t.Context(), site.URL, "crowd-001", false); err == nil {
+		t.Error("an account below the line was explained")
+	}
+}
+
+// What an account scores below the line is nowhere: not in what is told, logged or stored.
+func TestNoScoreBelowTheLineLeaves(t *testing.T) {
+	var logged bytes.Buffer
+	s := newStage(t, 1)
+	r := open(t, s.Dir(), registry.Options{Log: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	y := s.copyOf(t, s.photos[0], 2.4, 7, "crowd-003")
+	if err := r.Found(t.Context(), "weak.example", s.at, registry.Read{Photo: s.photos[0], Y: y}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.Number(t.Context(), "crowd-003", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := r.Book(t.Context(), s.photos[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, err := ring.NewReading(book, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums ring.Sums
+	var seen ring.Sightings
+	seen.See(reading.Score(uint64(v)))
+	unit, f := ring.Unit("x"), seen.Factor("x")
+	sums.Swap(&unit, &f)
+	score := ring.Passes([]ring.Sums{sums}).Millibits()
+	if score < 12_000 || score >= 58_000 {
+		t.Fatalf("the find says %d millibits: it should lie between the levels", score)
+	}
+	tables, err := r.Dump(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	for _, what := range []string{"sightings", "sites", "attributions", "hits", "exposures"} {
+		err := r.Rows(t.Context(), what, time.Time{}, 0, func(row any) error { return json.NewEncoder(&told).Encode(row) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	views, err := r.SiteViews(t.Context(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	finds, err := r.Finds(t.Context(), "weak.example", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clusters, err := r.Clusters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewEncoder(&told).Encode([]any{views, finds, clusters}); err != nil {
+		t.Fatal(err)
+	}
+	// The score with and without what silence costs, to a tenth of a bit.
+	for where, text := range map[string]string{"stored": tables, "logged": logged.String(), "told": told.String()} {
+		for d := int64(-400); d <= 100; d++ {
+			m := score + d
+			for _, number := range []string{fmt.Sprintf("%d.%03d", m/1000, m%1000), fmt.Sprintf("|%d|", m), fmt.Sprintf("=%d ", m), fmt.Sprintf(":%d,", m)} {
+				if strings.Contains(text, number) {
+					t.Errorf("%s: the score %s of an account below the line", where, number)
+				}
+			}
+		}
+		if where != "stored" && strings.Contains(told.String(), "probable") {
+			t.Errorf("%s: a level below the line", where)
+		}
+	}
+}
