@@ -2,13 +2,6 @@ package registry
 
 import "birdring/canary"
 
-// How hard a handle is to meet by chance, in bits: when nobody says, and at
-// most, because a model draws hardly any that are harder.
-const (
-	defaultHandleBits = 20
-	maxHandleBits     = 40
-)
-
 // dress gives a decoy its persona, and every picture but the first, which is the
 // avatar, its post. Stories that are given a life of their own begin now.
 func (p *planting) dress(d *canary.Decoy, pictures []*sprout) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"birdring/canary/handle"
 	"birdring/canary/ring"
 	"birdring/internal/demo"
 	"birdring/registry"
@@ -22,8 +23,8 @@ type seedFlags struct {
 	share                  float64
 	photos                 string
 	perDecoy, stories      int
-	code, handles, like    string
-	minHandleBits          float64
+	code, like             string
+	names                  namerFlags
 	paintSeed              uint64
 }
 
@@ -46,7 +47,7 @@ Metadata is dropped, orientation applied, the longer side reduced to 1080 px. Wi
 	fl.IntVar(&f.perDecoy, "per-decoy", 6, "pictures of a decoy, the first is the avatar")
 	fl.IntVar(&f.stories, "stories", -1, "how many of them are 24 h stories (default 1 if there is more than one picture)")
 	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
-	fl.StringVar(&f.handles, "handles", "default", "handle model")
+	f.names.add(cmd)
 	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")
 	fl.StringVar(&f.like, "like", "", "make files like this one (not built yet)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return f.check(cmd) }
@@ -74,8 +75,9 @@ func (f *seedFlags) check(cmd *cobra.Command) error {
 		return usagef("--stories must be 0 to %d: the first picture is the avatar", f.perDecoy-1)
 	case !(f.share > 0 && f.share <= 1):
 		return usagef("--share must be above 0 and at most 1")
-	case f.handles != "default":
-		return usagef("there is no handle model %q: leave --handles away or say default", f.handles)
+	}
+	if err := f.names.check(); err != nil {
+		return err
 	}
 	if _, err := ring.ParseCode(f.code); err != nil {
 		return usagef("--code must be D or U")
@@ -100,16 +102,37 @@ func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	step, done := a.progress("planting")
-	planted, err := reg.Plant(ctx, registry.PlantRequest{
+	q := registry.PlantRequest{
 		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share, Photos: photos,
-		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, MinHandleBits: f.minHandleBits, Progress: step,
-	})
+		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, MinHandleBits: f.names.floor,
+	}
+	if q.AvoidHandle, q.TakenHandle, err = a.filters(&f.names); err != nil {
+		return err
+	}
+	if q.Handles, err = a.handleModel(reg, f.names.model); err != nil {
+		return err
+	}
+	step, done := a.progress("planting")
+	q.Progress = step
+	planted, err := reg.Plant(ctx, q)
 	done()
 	for _, p := range planted {
 		a.printPlanted(p)
 	}
 	return err
+}
+
+// handleModel reads the model to draw handles with and says so if nothing better than
+// the bundled one is there; nil then.
+func (a *app) handleModel(reg *registry.Registry, file string) (*handle.Model, error) {
+	m, err := readModel(file)
+	if m == nil && err == nil {
+		m, err = reg.HandleModel()
+	}
+	if m == nil && err == nil {
+		a.note("using the bundled handle model: whoever has read Birdring's source knows it; for real use fit one to your platform with birdring handles fit")
+	}
+	return m, err
 }
 
 // seedPhotos opens nothing yet: it names the photos of the folder, or painted ones.

@@ -23,7 +23,7 @@ type Package struct {
 var layers = []string{"canary", "beacon", "registry", "internal", "main"}
 
 // pure packages, by import path below the module.
-var pure = []string{"canary/ring", "canary/mark", "canary/jpeg", "beacon/find", "beacon/text", "beacon/decode"}
+var pure = []string{"canary/ring", "canary/mark", "canary/jpeg", "canary/handle", "beacon/find", "beacon/text", "beacon/decode"}
 
 // outside is what a pure package must not import.
 var outside = []string{"time", "os", "net", "log", "database/sql"}
