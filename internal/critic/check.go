@@ -2,7 +2,6 @@ package critic
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,18 +12,26 @@ import (
 	"birdring/canary/handle"
 )
 
-// maxLine bounds a line of a list of names in bytes.
+// maxLine bounds a line of a list of names in bytes; of a longer one the beginning is
+// read, and it is a name for nobody.
 const maxLine = 4096
 
 // ReadNames visits the names of a list, one a line, without the blanks around them;
 // empty lines are passed over. It stops at visit's first error.
 func ReadNames(r io.Reader, visit func(line int, name string) error) error {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 0, 64<<10), maxLine)
-	line := 0
-	for sc.Scan() {
-		line++
-		name := strings.TrimSpace(sc.Text())
+	in := bufio.NewReaderSize(r, maxLine)
+	for line := 1; ; line++ {
+		text, more, err := in.ReadLine()
+		name := strings.TrimSpace(string(text))
+		for more && err == nil {
+			_, more, err = in.ReadLine()
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 		if line == 1 {
 			name = strings.TrimPrefix(name, "\ufeff")
 		}
@@ -35,10 +42,6 @@ func ReadNames(r io.Reader, visit func(line int, name string) error) error {
 			return err
 		}
 	}
-	if errors.Is(sc.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("line %d is longer than %d bytes: one name a line is wanted", line+1, maxLine)
-	}
-	return sc.Err()
 }
 
 // Check is what handles are judged by.
