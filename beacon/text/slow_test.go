@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -240,5 +241,32 @@ func TestManyHandles(t *testing.T) {
 		if want := i%7 == 0 && i < 350_000; (n == 1) != want {
 			t.Fatalf("%s found %d times", h, n)
 		}
+	}
+}
+
+// Besides their signs handles take 32 bytes at most, whatever their number.
+func TestMemoryOfHandles(t *testing.T) {
+	for _, n := range []int{50_000, 200_000, 500_000} {
+		handles := make([]string, n)
+		signs := 0
+		for i := range handles {
+			handles[i] = handleNo(i)
+			signs += len(handles[i])
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		m := matcher(handles...)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		each := float64(int(after.HeapAlloc)-int(before.HeapAlloc)-signs) / float64(n)
+		t.Logf("%d handles: %.1f bytes each besides their signs", n, each)
+		if each > 32 {
+			t.Errorf("%d handles take %.1f bytes each", n, each)
+		}
+		if m.Len() != n {
+			t.Errorf("%d handles", m.Len())
+		}
+		runtime.KeepAlive(handles)
 	}
 }
