@@ -24,6 +24,14 @@ func (h *hunt) named(p crawl.Page, body []byte) (found []*sighting, anchors []in
 		found = append(found, h.sighting(kindHandle, i, p, p.URL, around(p.Text, data, m)))
 	}
 	h.matcher.Scan(body, func(m text.Match) { add(m, body) })
+	// Disguised, it is a find as well; a part of it only says whose pictures to try.
+	h.deep.Scan([]byte(p.Text), func(g text.Guess) {
+		if !g.How.Partial() && g.Rivals == 1 {
+			add(text.Match{Handle: g.Handle, Start: g.Start, End: g.End}, []byte(p.Text))
+		} else if i, ok := h.w.byHandle[g.Handle]; ok && !slices.Contains(anchors, i) && len(anchors) < mostPageHits {
+			anchors = append(anchors, i)
+		}
+	})
 	// A handle in nothing but the URL we asked for is no find, but it anchors.
 	address := []byte(p.URL)
 	h.matcher.Scan(address, func(m text.Match) {
