@@ -58,8 +58,8 @@ func TestPersonaIsAPerson(t *testing.T) {
 	for i := range 400 {
 		decoy := "d" + strings.Repeat("x", i%5) + string(rune('a'+i%26)) + string(rune('a'+i/26))
 		handle, _, _ := k.Handle(p, decoy, 0)
-		d := k.Persona(decoy, handle, now, 5, 1)
-		if again := k.Persona(decoy, handle, now, 5, 1); again.DisplayName != d.DisplayName || again.Posts[0].ID != d.Posts[0].ID {
+		d := k.Persona(canary.PersonaRequest{Decoy: decoy, Handle: handle, Now: now, Posts: 5, Stories: 1})
+		if again := k.Persona(canary.PersonaRequest{Decoy: decoy, Handle: handle, Now: now, Posts: 5, Stories: 1}); again.DisplayName != d.DisplayName || again.Posts[0].ID != d.Posts[0].ID {
 			t.Fatal("a persona is not a function of its decoy")
 		}
 		stories := 0

@@ -209,3 +209,33 @@ func (p *planting) name(ctx context.Context, d *canary.Decoy) error {
 	d.Handle, d.HandleBits, d.HandleCounter, err = n.Name(ctx, p.r.keys.HandleDraw(d.ID), 0)
 	return err
 }
+
+// DrawAgain draws a planted decoy's handle again from key, decoy and counter, with
+// the model it was drawn with.
+func (r *Registry) DrawAgain(ctx context.Context, decoy string) (string, error) {
+	d, err := r.Decoy(ctx, decoy)
+	if err != nil {
+		return "", err
+	}
+	m := canary.DefaultHandleModel()
+	if m.ID() != d.HandleModel {
+		data, err := os.ReadFile(filepath.Join(r.dir, "handles-"+d.HandleModel+".brhm"))
+		if err != nil {
+			return "", fmt.Errorf("the model that @%s was drawn with: %w", d.Handle, err)
+		}
+		if m, err = handle.Parse(data); err != nil {
+			return "", err
+		}
+	}
+	// What was asked for then is not kept: the floors that a planting takes are tried.
+	for _, floor := range []float64{floorOf(d.Kind, 0), floorOf(d.Kind, floorOf(canary.Dark, 0)), 0} {
+		plan, err := m.Plan(floor)
+		if err != nil {
+			continue
+		}
+		if h, _, _, _ := r.keys.HandleDraw(d.ID).At(plan, d.HandleCounter); h == d.Handle {
+			return h, nil
+		}
+	}
+	return "", fmt.Errorf("@%s is not what key, decoy and counter give with model %s", d.Handle, d.HandleModel)
+}

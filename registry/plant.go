@@ -36,6 +36,7 @@ type PlantRequest struct {
 	Code                   ring.Code                // codebook (D)
 	MinHandleBits          float64                  // how hard a handle is to meet by chance, at least (30; dark decoys 43)
 	Handles                *handle.Model            // draws handles (the data folder's, else the bundled one)
+	Like                   canary.Population        // whose numbers personas get (the usual ones)
 	AvoidHandle            func(handle string) bool // says whether a handle is not wanted, may be nil
 	// TakenHandle asks the platform whether a handle is or ever was somebody's; may be nil.
 	TakenHandle func(ctx context.Context, handle string) (bool, error)

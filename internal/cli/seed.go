@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"birdring/canary"
 	"birdring/canary/handle"
 	"birdring/canary/ring"
 	"birdring/internal/demo"
@@ -25,6 +26,7 @@ type seedFlags struct {
 	perDecoy, stories      int
 	code, like             string
 	names                  namerFlags
+	profiles               string
 	paintSeed              uint64
 }
 
@@ -47,6 +49,7 @@ Metadata is dropped, orientation applied, the longer side reduced to 1080 px. Wi
 	fl.IntVar(&f.perDecoy, "per-decoy", 6, "pictures of a decoy, the first is the avatar")
 	fl.IntVar(&f.stories, "stories", -1, "how many of them are 24 h stories (default 1 if there is more than one picture)")
 	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
+	fl.StringVar(&f.profiles, "profiles", "", "CSV of real profiles' numbers to draw decoys' from: followers,following[,age_days][,bio_length]")
 	f.names.add(cmd)
 	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")
 	fl.StringVar(&f.like, "like", "", "make files like this one (not built yet)")
@@ -94,22 +97,15 @@ func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
 		return err
 	}
 	defer closing(reg, &err)
-	photos, err := a.seedPhotos(f)
-	if err != nil {
-		return err
-	}
 	code, err := ring.ParseCode(f.code)
 	if err != nil {
 		return err
 	}
 	q := registry.PlantRequest{
-		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share, Photos: photos,
+		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share,
 		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, MinHandleBits: f.names.floor,
 	}
-	if q.AvoidHandle, q.TakenHandle, err = a.filters(&f.names); err != nil {
-		return err
-	}
-	if q.Handles, err = a.handleModel(reg, f.names.model); err != nil {
+	if err := a.equip(reg, &f, &q); err != nil {
 		return err
 	}
 	step, done := a.progress("planting")
@@ -120,6 +116,41 @@ func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
 		a.printPlanted(p)
 	}
 	return err
+}
+
+// equip gives a planting its photos, handles and numbers, and says once what is only
+// good enough to try it.
+func (a *app) equip(reg *registry.Registry, f *seedFlags, q *registry.PlantRequest) (err error) {
+	if q.Photos, err = a.seedPhotos(*f); err != nil {
+		return err
+	}
+	if q.AvoidHandle, q.TakenHandle, err = a.filters(&f.names); err != nil {
+		return err
+	}
+	if q.Like, err = a.population(f.profiles); err != nil {
+		return err
+	}
+	q.Handles, err = a.handleModel(reg, f.names.model)
+	return err
+}
+
+// population reads the table of --profiles, and says what is used without one.
+func (a *app) population(file string) (canary.Population, error) {
+	if file == "" {
+		a.note("names, bios and captions come from the bundled persona lists, followers and following from usual numbers: whoever has read Birdring's source knows them; give your own profiles' numbers with --profiles")
+		return nil, nil
+	}
+	in, _, err := a.openNames(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	p, err := canary.ReadPopulation(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	a.note("names, bios and captions come from the bundled persona lists: whoever has read Birdring's source knows them")
+	return p, nil
 }
 
 // handleModel reads the model to draw handles with and says so if nothing better than

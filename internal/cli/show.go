@@ -26,7 +26,7 @@ func (a *app) showCommand() *cobra.Command {
 		Short: "Hand out an account's own copy of decoys, recorded first",
 		Long: `Writes DIR/<decoy>/<photo>.jpg and profile.json: the copy of each decoy that belongs to
 the account. That it was shown is recorded before anything is written. Without --decoy
-every shared decoy is shown, and the account's own personal one.`,
+every shared decoy is shown that is neither burnt nor recalled, and the account's own personal one.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&account, "account", "", "the account looking (any string of the platform's)")
@@ -77,7 +77,8 @@ func (a *app) show(ctx context.Context, reg *registry.Registry, account, session
 	return nil
 }
 
-// shownByDefault is every shared decoy and the account's own personal one.
+// shownByDefault is every shared decoy and the account's own personal one, none that
+// is burnt or recalled.
 func shownByDefault(ctx context.Context, reg *registry.Registry, account string) ([]string, error) {
 	all, err := reg.Decoys(ctx)
 	if err != nil {
@@ -85,6 +86,9 @@ func shownByDefault(ctx context.Context, reg *registry.Registry, account string)
 	}
 	var ids []string
 	for _, d := range all {
+		if !d.Burnt.IsZero() || !d.Recalled.IsZero() {
+			continue
+		}
 		if d.Kind == canary.Shared || d.Kind == canary.Personal && d.Account == account {
 			ids = append(ids, d.ID)
 		}
