@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-handles readme demo clean
 
 all: build
 
@@ -46,6 +46,14 @@ bench:
 PHOTOS ?=
 bench-mark:
 	$(GO) run ./internal/bench -photos "$(PHOTOS)"
+
+# Figures of handles, decoys and the matcher, one JSON line each and a sum last.
+# NAMES=FILE: real names, one a line, to fit the handle model to and judge it by.
+# HUGE=1: the matcher with ten million handles too.
+NAMES ?=
+HUGE  ?=
+bench-handles:
+	@BIRDRING_HUGE=$(HUGE) $(GO) run ./internal/bench/handles -names "$(NAMES)"
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -87,7 +87,11 @@ var corpus = sync.OnceValue(func() []byte {
 func BenchmarkScan(b *testing.B) {
 	data := corpus()
 	m, n := matcher("anna.kowal_93"), 0
-	for _, size := range []int{1_000, 100_000, 1_000_000} {
+	sizes := []int{1_000, 100_000, 1_000_000}
+	if os.Getenv("BIRDRING_HUGE") != "" {
+		sizes = append(sizes, 10_000_000)
+	}
+	for _, size := range sizes {
 		b.Run(fmt.Sprint(size, " handles"), func(b *testing.B) {
 			for ; n < size; n++ {
 				m.Add(handleNo(n))
@@ -103,6 +107,7 @@ func BenchmarkScan(b *testing.B) {
 			// Time of this process alone, so that what else runs does not count.
 			each := (cpu() - began).Seconds() / float64(b.N)
 			b.ReportMetric(float64(len(data))/each/1e6, "MB/cpu-s")
+			b.ReportMetric(float64(m.Overhead())/float64(m.Len()), "B/handle")
 			if found != planted {
 				b.Errorf("found %d of %d", found, planted)
 			}

@@ -96,6 +96,17 @@ func (m *Matcher) Len() int {
 	return 0
 }
 
+// Overhead is the memory of the set in bytes besides the handles' signs.
+func (m *Matcher) Overhead() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load()
+	if t == nil {
+		return 0
+	}
+	return 8*len(t.filter) + 8*len(t.slots) + t.n
+}
+
 // Add plants a handle of letters, digits and . _ -, at least one of them no
 // separator. Others and lengths outside 3..40 are ignored, because no text could be
 // said to hold them, and so is what comes after 4 GB. It is safe for concurrent use, also beside Scan.

@@ -81,6 +81,8 @@ func (r *Rules) Check(h string) error {
 		case class(c) == 'a' || class(c) == '9':
 			some = true
 			continue
+		case c >= 128:
+			return fmt.Errorf("a sign is neither a letter of a to z nor a digit nor one of %q", r.Separators)
 		case !separator(c) || !strings.Contains(r.Separators, string(c)):
 			return fmt.Errorf("sign %q is not allowed", c)
 		}
