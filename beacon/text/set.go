@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Matcher holds planted handles. Scan never waits; Add may run beside it. Besides
@@ -43,7 +44,7 @@ const (
 
 // put appends a handle; false if the store is full.
 func (s *store) put(handle string) (place uint32, ok bool) {
-	if s.end == 0 || s.end%chunk+uint32(len(handle))+1 > chunk {
+	if s.end%chunk == 0 || s.end%chunk+uint32(len(handle))+1 > chunk {
 		next := (s.end + chunk - 1) / chunk
 		if next >= maxChunks {
 			return 0, false
@@ -200,7 +201,8 @@ func (t *table) find(signs []byte, from, n int) (string, bool) {
 			continue
 		}
 		if handle := t.store.at(uint32(slot)); alike(handle, signs[from:from+n]) {
-			return string(handle), true
+			// What is stored is never written again, so the string may share it.
+			return unsafe.String(&handle[0], len(handle)), true
 		}
 	}
 }

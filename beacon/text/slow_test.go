@@ -244,6 +244,23 @@ func TestManyHandles(t *testing.T) {
 	}
 }
 
+// Handles that fill the store's chunks to the last byte.
+func TestFullChunks(t *testing.T) {
+	m := text.NewMatcher()
+	for i := range 150_000 {
+		m.Add(fmt.Sprintf("account_%07d", i))
+	}
+	if m.Len() != 150_000 {
+		t.Errorf("%d handles", m.Len())
+	}
+	for i := 0; i < 150_000; i += 37 {
+		h := fmt.Sprintf("account_%07d", i)
+		if got := found(m, "x "+h+" y"); len(got) != 1 || got[0] != h {
+			t.Fatalf("%s: found %q", h, got)
+		}
+	}
+}
+
 // Besides their signs handles take 32 bytes at most, whatever their number.
 func TestMemoryOfHandles(t *testing.T) {
 	for _, n := range []int{50_000, 200_000, 500_000} {

@@ -392,8 +392,14 @@ const planDraws = 10000
 // none leaves more of the long shapes.
 var powers = []float64{1, 0.8, 0.6, 0.4, 0.2, 0}
 
-// keptEnough is the share of draws that a plan ought to keep.
-const keptEnough = 0.35
+// keptEnough is the share of draws that a plan ought to keep: of few handles that are
+// to be hard to meet, dark decoys', less will do.
+func keptEnough(floor float64) float64 {
+	if floor > 35 {
+		return 0.1
+	}
+	return 0.42
+}
 
 // trial is a draw from the plan without a floor.
 type trial struct {
@@ -457,7 +463,7 @@ func (p *Plan) reweigh(trials []trial, counts []float64) {
 				good += ratio
 			}
 		}
-		if good/all >= keptEnough {
+		if good/all >= keptEnough(p.floor) {
 			break
 		}
 	}
