@@ -147,7 +147,7 @@ func offensive(h string) bool {
 	}
 	for _, list := range [][]string{offensiveWords, officialWords} {
 		for _, w := range list {
-			if strings.Contains(folded, w) || strings.Contains(leet, w) {
+			if strings.Contains(folded, w) || leet != folded && strings.Contains(leet, w) {
 				return true
 			}
 		}
@@ -197,7 +197,8 @@ func famous(h string) bool {
 		return false
 	}
 	for _, name := range longFamous {
-		if nearly(f, name) {
+		// One edit leaves the first sign or the last.
+		if (f[0] == name[0] || f[len(f)-1] == name[len(name)-1]) && nearly(f, name) {
 			return true
 		}
 	}

@@ -28,7 +28,7 @@ var Platforms = []Rules{
 }
 
 // ParseRules reads a platform's name, or rules of one's own: MIN-MAX:SEPARATORS,
-// such as 5-24:_. with the separators that may only stand inside behind a second
+// such as 5-24:_ with the separators that may only stand inside behind a second
 // colon (5-24:_.:.).
 func ParseRules(s string) (Rules, error) {
 	names := make([]string, 0, len(Platforms))
@@ -38,7 +38,7 @@ func ParseRules(s string) (Rules, error) {
 		}
 		names = append(names, r.Name)
 	}
-	bad := fmt.Errorf("there are no rules %q: say %s, or your own as MIN-MAX:SEPARATORS, such as 5-24:_.", s, strings.Join(names, ", "))
+	bad := fmt.Errorf("there are no rules %q: say %s, or your own as MIN-MAX:SEPARATORS, such as 5-24:_", s, strings.Join(names, ", "))
 	fields := strings.Split(s, ":")
 	low, high, ok := strings.Cut(fields[0], "-")
 	if !ok || len(fields) < 2 || len(fields) > 3 || len(s) > 40 {

@@ -59,7 +59,6 @@ func hashes(name string) (out []uint32) {
 // 2001) over features cut into bins.
 type forest struct {
 	trees [][]node
-	base  float64
 }
 
 // node is a fork, or a leaf if feature is negative.
