@@ -82,6 +82,7 @@ type scanner struct {
 	shortest, longest, separators int
 	window                        window
 	skip                          skipper
+	batch                         batch
 }
 
 // scan walks the data from run to run. Runs without escapes, nearly all of
@@ -91,12 +92,12 @@ func (s *scanner) scan() {
 	for i := 0; i < len(data); {
 		at, end, separators := s.skip.next(i)
 		if end > 0 {
-			s.clear(at, end, separators)
+			s.later(at, end, separators)
 			i = end
 			continue
 		}
 		if i = at; i >= len(data) {
-			return
+			break
 		}
 		switch classes[data[i]] {
 		case other:
@@ -112,6 +113,7 @@ func (s *scanner) scan() {
 			case n == 0:
 				i++
 			case inRun(sign):
+				s.flush() // matches are told in order
 				i = s.decoded(i)
 			default:
 				i += n
@@ -130,15 +132,18 @@ func (s *scanner) scan() {
 		}
 		if end < len(data) && classes[data[end]] == starter && !(data[end] == '<' && tag(data, end)) {
 			if sign, n := escape(data[end:]); n > 0 && inRun(sign) {
+				s.flush()
 				i = s.decoded(i)
 				continue
 			}
 		}
 		if end-i >= s.shortest {
+			s.flush()
 			s.plain(i, end, seen&separator != 0)
 		}
 		i = end
 	}
+	s.flush()
 }
 
 // inRun says whether an escaped sign continues a run.
