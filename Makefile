@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant sim readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles sim readme demo clean
 
 all: build
 
@@ -65,6 +65,14 @@ bench-plant:
 sim:
 	@BIRDRING_MUTATIONS=1 $(GO) test -run TestBrokenRulesAreSeen ./internal/sim >&2
 	@$(GO) run ./internal/sim -photos "$(PHOTOS)"
+
+# Figures of handles, decoys and the matcher, one JSON line each and a sum last.
+# NAMES=FILE: real names, one a line, to fit the handle model to and judge it by.
+# HUGE=1: the matcher with ten million handles too.
+NAMES ?=
+HUGE  ?=
+bench-handles:
+	@BIRDRING_HUGE=$(HUGE) $(GO) run ./internal/bench/handles -names "$(NAMES)"
 
 # The README's transcript and console picture, made from a run.
 readme:

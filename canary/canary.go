@@ -36,11 +36,22 @@ const (
 
 // Decoy is a fake profile.
 type Decoy struct {
-	ID          string    `json:"id"`     // opaque, [a-z0-9-]{1,40}, carries no time
-	Num         uint32    `json:"-"`      // dense object number, sealed into links (24 bits)
-	Kind        Kind      `json:"kind"`   // shared, personal or dark
-	Handle      string    `json:"handle"` // unique, reserved for ever
-	HandleBits  float64   `json:"handle_bits"`
+	ID         string  `json:"id"`     // opaque, [a-z0-9-]{1,40}, carries no time
+	Num        uint32  `json:"-"`      // dense object number, sealed into links (24 bits)
+	Kind       Kind    `json:"kind"`   // shared, personal or dark
+	Handle     string  `json:"handle"` // unique, reserved for ever
+	HandleBits float64 `json:"handle_bits"`
+	// The handle is the draw HandleCounter of the decoy from the model of that id
+	// (empty: planted before ids were kept).
+	HandleCounter uint32 `json:"-"`
+	HandleModel   string `json:"-"`
+	// What became of it: zero times if nothing did. Burnt: it is known to be a decoy;
+	// what is found of it is matched but says less. Recalled: taken down, shown to nobody
+	// any more. Successor is the decoy planted in its place.
+	Burnt       time.Time `json:"burnt,omitzero"`
+	Recalled    time.Time `json:"recalled,omitzero"`
+	Successor   string    `json:"successor,omitempty"`
+	LifeNote    string    `json:"life_note,omitempty"`
 	Share       float64   `json:"share"` // probability of the coin that puts a shared decoy before an account
 	Account     string    `json:"account,omitempty"`
 	Locale      string    `json:"locale"`

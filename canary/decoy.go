@@ -14,36 +14,45 @@ type Draft struct {
 	Followers, Following     int
 	Joined                   time.Time
 	Posts                    []Post // newest first, without photos
+	Zone                     int    // hours from UTC where it lives
 }
 
 // StoryLife is how long a platform shows a story.
 const StoryLife = 24 * time.Hour
 
-// Persona draws the profile of a decoy as of now: an adult whose name goes with
-// the handle in a part of the cases, with posts posts of which stories are
-// stories still running. The same key, decoy, handle and time give the same persona.
-//
-// Counts are log-normal with medians 194 and 265, correlated as followers and
-// following are (InstaFake reference); posts come in bursts, by day in the
-// locale's time zone.
-func (k *Keyring) Persona(decoy, handle string, now time.Time, posts, stories int) Draft {
-	next := k.keyStream("persona/v1|" + decoy)
+// PersonaRequest says whose profile is to be drawn.
+type PersonaRequest struct {
+	Decoy, Handle  string
+	Now            time.Time
+	Posts, Stories int        // stories are among the posts, and still running
+	Like           Population // whose numbers to draw; empty: the usual ones
+}
+
+// Persona draws the profile of a decoy: an adult whose name goes with the handle in
+// a part of the cases. The same key and request give the same persona. Its numbers
+// are one row of the population; posts come in bursts, by day in the locale's time zone.
+func (k *Keyring) Persona(q PersonaRequest) Draft {
+	decoy, handle, now := q.Decoy, q.Handle, q.Now
+	next := k.keyStream("persona/v2|" + decoy)
 	l := pickLocale(next)
 	if named := byHandle(handle); named != nil {
 		l = named
 	}
-	d := Draft{Locale: l.tag, DisplayName: displayName(l, handle, next), Bio: l.bios[next(uint32(len(l.bios)))]}
-	a, b := normal(next), normal(next)
-	d.Followers = count(194, 1.25, a)
-	d.Following = count(265, 1.0, 0.6*a+0.8*b)
-	d.Posts = k.posts(decoy, l, next, now, posts, stories)
+	n := q.Like.draw(next)
+	d := Draft{Locale: l.tag, Zone: l.zone, DisplayName: displayName(l, handle, next), Bio: n.bio(l, next), Followers: n.Followers, Following: n.Following}
+	d.Posts = k.posts(decoy, l, next, now, q.Posts, q.Stories)
 	oldest := now
 	for _, p := range d.Posts {
 		if p.At.Before(oldest) {
 			oldest = p.At
 		}
 	}
-	d.Joined = oldest.Add(-time.Duration(20+next(900)) * 24 * time.Hour).Truncate(time.Second)
+	// As old as the row says, but never younger than its posts.
+	d.Joined = now.Add(-time.Duration(n.AgeDays)*24*time.Hour - time.Duration(next(24*3600))*time.Second)
+	if least := oldest.Add(-time.Duration(3+next(60))*24*time.Hour - time.Duration(next(24*3600))*time.Second); d.Joined.After(least) {
+		d.Joined = least
+	}
+	d.Joined = d.Joined.Truncate(time.Second)
 	return d
 }
 
@@ -89,6 +98,9 @@ func nameIn(l *locale, handle string) (first, last string) {
 // displayName goes with the handle where the handle names somebody.
 func displayName(l *locale, handle string, next func(uint32) uint32) string {
 	first, last := nameIn(l, handle)
+	if own := ownWord(handle); first == "" && own != "" && next(100) < 45 {
+		first = own // many go by their handle
+	}
 	if first == "" {
 		first = l.first[next(uint32(len(l.first)))]
 	}
@@ -104,6 +116,17 @@ func displayName(l *locale, handle string, next func(uint32) uint32) string {
 		return first + " " + last[:1] + "."
 	}
 	return first + " " + last
+}
+
+// ownWord is the first word of a handle that could be a name, with a capital; "" if
+// there is none.
+func ownWord(handle string) string {
+	for _, w := range strings.FieldsFunc(handle, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		if len(w) >= 4 && len(w) <= 11 {
+			return strings.ToUpper(w[:1]) + w[1:]
+		}
+	}
+	return ""
 }
 
 // normal draws a standard normal number (Box and Muller 1958).
@@ -147,7 +170,11 @@ func (k *Keyring) posts(decoy string, l *locale, next func(uint32) uint32, now t
 func waking(t time.Time, zone int, next func(uint32) uint32) time.Time {
 	hours := []int{7, 8, 9, 12, 12, 13, 15, 17, 18, 18, 19, 19, 20, 20, 20, 21, 21, 22, 23}
 	day := t.UTC().Truncate(24 * time.Hour)
-	hour := hours[next(uint32(len(hours)))] - zone
+	local := hours[next(uint32(len(hours)))]
+	if next(25) == 0 {
+		local = int(next(24)) // some do not sleep
+	}
+	hour := local - zone
 	at := day.Add(time.Duration(hour)*time.Hour + time.Duration(next(3600))*time.Second)
 	if at.After(t) {
 		at = at.Add(-24 * time.Hour)

@@ -8,70 +8,58 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/canary/handle"
 )
 
 var plausible = regexp.MustCompile(`^[a-z0-9_]{5,24}$`)
 
+func plan(t testing.TB, floor float64) *handle.Plan {
+	t.Helper()
+	p, err := canary.DefaultHandleModel().Plan(floor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func TestHandleIsRecomputable(t *testing.T) {
-	k, m := keyring(t), canary.DefaultHandleModel()
+	k, p := keyring(t), plan(t, 30)
 	seen := map[string]bool{}
 	for i := range 300 {
-		h, bits := k.Handle(m, "decoy", uint32(i), 30)
-		again, _ := k.Handle(m, "decoy", uint32(i), 30)
-		if h != again {
-			t.Fatalf("counter %d gave %q and %q", i, h, again)
+		h, bits, counter := k.Handle(p, "decoy", uint32(1000*i))
+		again, same, ok, _ := k.HandleDraw("decoy").At(p, counter)
+		if h != again || bits != same || !ok {
+			t.Fatalf("counter %d gave %q and %q", counter, h, again)
 		}
-		if !plausible.MatchString(h) || bits < 30 || seen[canary.Fold(h)] {
+		if !plausible.MatchString(h) || bits < 30 || seen[handle.Fold(h)] {
 			t.Errorf("handle %q with %.1f bits", h, bits)
 		}
-		if math.Abs(m.Bits(h)-bits) > 1e-9 {
-			t.Errorf("%q: %.6f bits drawn, %.6f computed", h, bits, m.Bits(h))
+		if math.Abs(p.Bits(h)-bits) > 1e-9 {
+			t.Errorf("%q: %.6f bits drawn, %.6f computed", h, bits, p.Bits(h))
 		}
-		seen[canary.Fold(h)] = true
+		seen[handle.Fold(h)] = true
 		if i < 8 {
 			t.Log(h, bits)
 		}
 	}
-	if h, bits := k.Handle(m, "dark", 0, 43); bits < 43 {
+	if h, bits, _ := k.Handle(plan(t, 43), "dark", 0); bits < 43 {
 		t.Errorf("dark handle %q has %.1f bits", h, bits)
 	}
-	if other, _ := keyring(t).Handle(m, "decoy", 0, 30); seen[canary.Fold(other)] {
+	if other, _, _ := keyring(t).Handle(p, "decoy", 0); seen[handle.Fold(other)] {
 		t.Errorf("another key gave the same handle %q", other)
 	}
 }
 
-// The model's probabilities are those of what it draws: the share of draws below
-// 20 bits must fit the sum of their probabilities.
-func TestHandleBitsAreHonest(t *testing.T) {
-	k, m := keyring(t), canary.DefaultHandleModel()
-	counts := map[string]int{}
-	const n = 20000
-	for i := range n {
-		h, _ := k.Handle(m, "honest", uint32(i), 0)
-		counts[h]++
-	}
-	// Expected number of equal pairs: n(n-1)/2 sum p^2, estimated by the mean of p over draws.
-	var meanP, pairs float64
-	for h, c := range counts {
-		meanP += float64(c) * math.Exp2(-m.Bits(h)) / n
-		pairs += float64(c) * float64(c-1) / 2
-	}
-	want := meanP * n * (n - 1) / 2
-	if pairs < want*0.6-20 || pairs > want*1.6+20 {
-		t.Errorf("%v equal pairs among %d draws, the probabilities say %.1f", pairs, n, want)
-	}
-}
-
 func TestPersonaIsAPerson(t *testing.T) {
-	k := keyring(t)
+	k, p := keyring(t), plan(t, 30)
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	ids := map[string]bool{}
 	followers, matched := 0, 0
 	for i := range 400 {
 		decoy := "d" + strings.Repeat("x", i%5) + string(rune('a'+i%26)) + string(rune('a'+i/26))
-		handle, _ := k.Handle(canary.DefaultHandleModel(), decoy, 0, 30)
-		d := k.Persona(decoy, handle, now, 5, 1)
-		if again := k.Persona(decoy, handle, now, 5, 1); again.DisplayName != d.DisplayName || again.Posts[0].ID != d.Posts[0].ID {
+		handle, _, _ := k.Handle(p, decoy, 0)
+		d := k.Persona(canary.PersonaRequest{Decoy: decoy, Handle: handle, Now: now, Posts: 5, Stories: 1})
+		if again := k.Persona(canary.PersonaRequest{Decoy: decoy, Handle: handle, Now: now, Posts: 5, Stories: 1}); again.DisplayName != d.DisplayName || again.Posts[0].ID != d.Posts[0].ID {
 			t.Fatal("a persona is not a function of its decoy")
 		}
 		stories := 0
@@ -111,10 +99,10 @@ func TestPersonaIsAPerson(t *testing.T) {
 }
 
 func BenchmarkHandle(b *testing.B) {
-	k, m := keyring(b), canary.DefaultHandleModel()
+	k, p := keyring(b), plan(b, 30)
 	i := uint32(0)
 	for b.Loop() {
-		k.Handle(m, "bench", i, 30)
-		i++
+		_, _, at := k.Handle(p, "bench", i)
+		i = at + 1
 	}
 }

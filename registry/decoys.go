@@ -102,12 +102,21 @@ type persona struct {
 }
 
 func (w *world) readDecoys(ctx context.Context, tx *sql.Tx) (err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT num, id, kind, handle, handle_millibits, share, persona, planted_at FROM decoys ORDER BY num`)
+	rows, err := tx.QueryContext(ctx, `SELECT num, id, kind, handle, handle_millibits, handle_counter, handle_model, share, persona, planted_at,
+		burnt_at, recalled_at, coalesce((SELECT s.id FROM decoys s WHERE s.num = d.successor), ''), life_note FROM decoys d ORDER BY num`)
 	w.decoys, err = collect(rows, err, func(rows *sql.Rows) (d canary.Decoy, err error) {
 		var millibits, planted int64
+		var burnt, recalled sql.NullInt64
 		var about []byte
-		if err := rows.Scan(&d.Num, &d.ID, &d.Kind, &d.Handle, &millibits, &d.Share, &about, &planted); err != nil {
+		if err := rows.Scan(&d.Num, &d.ID, &d.Kind, &d.Handle, &millibits, &d.HandleCounter, &d.HandleModel, &d.Share, &about, &planted,
+			&burnt, &recalled, &d.Successor, &d.LifeNote); err != nil {
 			return d, err
+		}
+		if burnt.Valid {
+			d.Burnt = sqlstore.Time(burnt.Int64)
+		}
+		if recalled.Valid {
+			d.Recalled = sqlstore.Time(recalled.Int64)
 		}
 		d.HandleBits, d.Planted = float64(millibits)/1000, sqlstore.Time(planted)
 		var p persona
@@ -252,7 +261,8 @@ func (r *Registry) PictureOf(ctx context.Context, num uint32) (canary.Decoy, str
 }
 
 // Visible returns the decoys that the platform puts before an account at a time:
-// the shared ones its coin gives it and its own personal ones. Stories stay among
+// the shared ones its coin gives it and its own personal ones, none that is burnt or
+// recalled. Stories stay among
 // the posts after their day; the platform leaves them out.
 func (r *Registry) Visible(ctx context.Context, account string, at time.Time) ([]canary.Decoy, error) {
 	if err := CheckAccount(account); err != nil {
@@ -270,7 +280,7 @@ func (r *Registry) Visible(ctx context.Context, account string, at time.Time) ([
 	var out []canary.Decoy
 	for _, d := range w.decoys {
 		switch {
-		case d.Planted.After(at):
+		case d.Planted.After(at) || !d.Recalled.IsZero() || !d.Burnt.IsZero():
 		case d.Kind == canary.Shared && r.keys.Coin(account, d.ID, d.Share):
 			out = append(out, d)
 		case d.Kind == canary.Personal && slices.Contains(own, d.Num):

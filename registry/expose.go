@@ -51,7 +51,7 @@ type CopyPhoto struct {
 // Expose records that decoys are put before viewers and returns their copies,
 // one per exposure. Either all are recorded, on disk before Expose returns, or
 // none is and there is an error that names the first that cannot be. The same
-// exposure again is one exposure. A personal decoy is bound to the first account
+// exposure again is one exposure. A recalled decoy is not there. A personal decoy is bound to the first account
 // it is shown to.
 func (r *Registry) Expose(ctx context.Context, all []Exposure) ([]Copy, error) {
 	w, err := r.world(ctx)
@@ -94,6 +94,9 @@ func (r *Registry) check(w *world, e Exposure, at time.Time) (shown, error) {
 	i, ok := w.byID[e.Decoy]
 	if !ok {
 		return shown{}, fmt.Errorf("decoy %q: %w: birdring list decoys shows them", e.Decoy, ErrNotFound)
+	}
+	if !w.decoys[i].Recalled.IsZero() {
+		return shown{}, fmt.Errorf("decoy %q was recalled at %s: %w: nobody is shown it any more", e.Decoy, w.decoys[i].Recalled.Format(time.RFC3339), ErrNotFound)
 	}
 	if e.Kind != Offered && e.Kind != "" {
 		return shown{}, fmt.Errorf("exposure %w: kind %q", ErrInvalid, e.Kind)

@@ -31,6 +31,7 @@ type hunt struct {
 	source  string
 	fetcher *crawl.Fetcher
 	matcher *text.Matcher
+	deep    *text.Deep // what matcher cannot see
 	tell    func(ScanSighting)
 
 	site     string
@@ -61,9 +62,12 @@ func (r *Registry) newHunt(ctx context.Context, source string, c crawl.Config, t
 		return nil, err
 	}
 	h := &hunt{r: r, w: w, source: source, tell: tell, matcher: text.NewMatcher(), echo: -1}
+	handles := make([]string, len(w.decoys))
 	for i := range w.decoys {
-		h.matcher.Add(w.decoys[i].Handle)
+		handles[i] = w.decoys[i].Handle
+		h.matcher.Add(handles[i])
 	}
+	h.deep = text.NewDeep(handles)
 	c.Ours = func(address string) bool { return len(h.tokens([]byte(address))) > 0 }
 	c.OnError = func(address string, err error) { r.log.WarnContext(ctx, "not fetched", "url", address, "error", err) }
 	if h.fetcher, err = crawl.New(c); err != nil {

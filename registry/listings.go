@@ -12,7 +12,7 @@ import (
 // listings by the word that list takes.
 var listings = map[string]listing{
 	"decoys": {
-		columns: `d.num, d.planted_at, a.name`, from: `decoys d LEFT JOIN accounts a ON a.id = d.account`,
+		columns: `d.num, d.planted_at, a.name, EXISTS (SELECT 1 FROM exposures e WHERE e.decoy = d.num)`, from: `decoys d LEFT JOIN accounts a ON a.id = d.account`,
 		time: `d.planted_at`, key: `d.num`, scan: scanDecoy,
 	},
 	"accounts": {
@@ -84,7 +84,8 @@ func scanDecoy(w *world, rows *sql.Rows) (any, error) {
 	var num uint32
 	var planted int64
 	var account *string
-	if err := into(rows, &num, &planted, &account); err != nil {
+	var shown bool
+	if err := into(rows, &num, &planted, &account, &shown); err != nil {
 		return nil, err
 	}
 	i, ok := w.byNum[num]
@@ -96,6 +97,7 @@ func scanDecoy(w *world, rows *sql.Rows) (any, error) {
 		Decoy: d.ID, Kind: string(d.Kind), Handle: d.Handle, HandleBits: d.HandleBits, Share: d.Share, Account: account,
 		DisplayName: d.DisplayName, Bio: d.Bio, Locale: d.Locale, Followers: d.Followers, Following: d.Following,
 		Joined: d.Joined.UTC(), Planted: d.Planted, Photos: []PhotoRow{}, Posts: []PostRow{},
+		State: StateOf(&d, shown), Burnt: timeOrNone(d.Burnt), Recalled: timeOrNone(d.Recalled), Successor: orNil(d.Successor), LifeNote: orNil(d.LifeNote),
 	}
 	for _, j := range w.of[i] {
 		p := w.pictures[j]
@@ -184,6 +186,10 @@ func scanSighting(w *world, rows *sql.Rows) (any, error) {
 		if err := json.Unmarshal(transform, &row.Transform); err != nil {
 			return nil, err
 		}
+	}
+	if i, ok := w.byNum[decoy]; ok {
+		burnt := w.decoys[i].Burnt
+		row.Burnt = !burnt.IsZero() && !row.Captured.Before(burnt)
 	}
 	row.Decoy, err = w.decoyID(decoy)
 	return row, err

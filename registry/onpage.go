@@ -24,6 +24,20 @@ func (h *hunt) named(p crawl.Page, body []byte) (found []*sighting, anchors []in
 		found = append(found, h.sighting(kindHandle, i, p, p.URL, around(p.Text, data, m)))
 	}
 	h.matcher.Scan(body, func(m text.Match) { add(m, body) })
+	// Disguised, it is a find as well; a part of it only says whose pictures to try.
+	var hints []int
+	h.deep.Scan([]byte(p.Text), func(g text.Guess) {
+		if !g.How.Partial() && g.Rivals == 1 {
+			add(text.Match{Handle: g.Handle, Start: g.Start, End: g.End}, []byte(p.Text))
+		} else if i, ok := h.w.byHandle[g.Handle]; ok && len(hints) < mostPageHits {
+			hints = append(hints, i)
+		}
+	})
+	for _, i := range hints {
+		if !slices.Contains(anchors, i) {
+			anchors = append(anchors, i)
+		}
+	}
 	// A handle in nothing but the URL we asked for is no find, but it anchors.
 	address := []byte(p.URL)
 	h.matcher.Scan(address, func(m text.Match) {

@@ -2,18 +2,13 @@ package registry
 
 import "birdring/canary"
 
-// How hard a handle is to meet by chance, in bits: when nobody says, and at
-// most, because a model draws hardly any that are harder.
-const (
-	defaultHandleBits = 20
-	maxHandleBits     = 40
-)
-
 // dress gives a decoy its persona, and every picture but the first, which is the
 // avatar, its post. Stories that are given a life of their own begin now.
 func (p *planting) dress(d *canary.Decoy, pictures []*sprout) {
 	posts := len(pictures) - 1
-	draft := p.r.keys.Persona(d.ID, d.Handle, d.Planted, posts, min(p.q.Stories, posts))
+	draft := p.r.keys.Persona(canary.PersonaRequest{
+		Decoy: d.ID, Handle: d.Handle, Now: d.Planted, Posts: posts, Stories: min(p.q.Stories, posts), Like: p.q.Like,
+	})
 	d.Locale, d.DisplayName, d.Bio = draft.Locale, draft.DisplayName, draft.Bio
 	d.Followers, d.Following, d.Joined = draft.Followers, draft.Following, draft.Joined
 	d.Avatar, d.Posts = pictures[0].id(), draft.Posts

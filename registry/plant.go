@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/canary/handle"
 	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 	"birdring/registry/sqlstore"
@@ -28,17 +29,22 @@ type Photo struct {
 
 // PlantRequest says what to plant. Zero values mean what is said in brackets.
 type PlantRequest struct {
-	Decoys, Personal, Dark int                                // how many of each kind
-	Share                  float64                            // of accounts that a shared decoy is put before (0.25)
-	Photos                 []Photo                            // planted in this order, each once
-	PerDecoy               int                                // pictures of a decoy, the first is the avatar (6)
-	Stories                int                                // how many of them are 24 h stories (none)
-	StoryLife              time.Duration                      // how long a story lives (24 h); set, stories begin when they are planted
-	Sizes                  []int                              // longer sides in pixels: each photo is prepared once for each, as one photo group (1080)
-	Dialect                *jpeg.Dialect                      // what the files look like (libjpeg's default, quality 90)
-	Code                   ring.Code                          // codebook (D)
-	MinHandleBits          float64                            // how hard a handle is to meet by chance, at least (the model's own)
-	Progress               func(done, total int, name string) // called after each picture, may be nil
+	Decoys, Personal, Dark int                      // how many of each kind
+	Share                  float64                  // of accounts that a shared decoy is put before (0.25)
+	Photos                 []Photo                  // planted in this order, each once
+	PerDecoy               int                      // pictures of a decoy, the first is the avatar (6)
+	Stories                int                      // how many of them are 24 h stories (none)
+	StoryLife              time.Duration            // how long a story lives (24 h); set, stories begin when they are planted
+	Sizes                  []int                    // longer sides in pixels: each photo is prepared once for each, as one photo group (1080)
+	Dialect                *jpeg.Dialect            // what the files look like (libjpeg's default, quality 90)
+	Code                   ring.Code                // codebook (D)
+	MinHandleBits          float64                  // how hard a handle is to meet by chance, at least (30; dark decoys 43)
+	Handles                *handle.Model            // draws handles (the data folder's, else the bundled one)
+	Like                   canary.Population        // whose numbers personas get (the usual ones)
+	AvoidHandle            func(handle string) bool // says whether a handle is not wanted, may be nil
+	// TakenHandle asks the platform whether a handle is or ever was somebody's; may be nil.
+	TakenHandle func(ctx context.Context, handle string) (bool, error)
+	Progress    func(done, total int, name string) // called after each picture, may be nil
 }
 
 // Planted is one decoy planted.
@@ -92,9 +98,6 @@ func (q PlantRequest) complete() (PlantRequest, error) {
 	if q.Code == 0 {
 		q.Code = ring.D
 	}
-	if q.MinHandleBits == 0 {
-		q.MinHandleBits = defaultHandleBits
-	}
 	if len(q.Sizes) == 0 {
 		q.Sizes = []int{longestSide}
 	}
@@ -116,8 +119,8 @@ func (q PlantRequest) complete() (PlantRequest, error) {
 	case !(q.Share > 0 && q.Share <= 1):
 		return q, fmt.Errorf("plant %w: share %v, above 0 and at most 1 is wanted", ErrInvalid, q.Share)
 	}
-	if !(q.MinHandleBits >= 0 && q.MinHandleBits <= maxHandleBits) {
-		return q, fmt.Errorf("plant %w: handles of %v bits, 0 to %v are wanted", ErrInvalid, q.MinHandleBits, maxHandleBits)
+	if !(q.MinHandleBits >= 0 && q.MinHandleBits <= MaxHandleBits) {
+		return q, fmt.Errorf("plant %w: handles of %v bits, 0 to %v are wanted", ErrInvalid, q.MinHandleBits, MaxHandleBits)
 	}
 	if need := q.decoys() * q.PerDecoy; len(q.Photos) < need {
 		return q, fmt.Errorf("%w: %d decoys of %d pictures need %d, there are %d: %d are missing",
@@ -244,8 +247,11 @@ func (p *planting) plant(ctx context.Context, kind canary.Kind, b bed) (out Plan
 	if err := syncFolder(filepath.Join(p.r.dir, picturesDir)); err != nil {
 		return out, err
 	}
+	if err := p.name(ctx, &d); err != nil {
+		return out, err
+	}
 	err = p.r.db.Write(ctx, func(tx *sql.Tx) error {
-		if err := p.name(ctx, tx, &d); err != nil {
+		if err := number(ctx, tx, &d); err != nil {
 			return err
 		}
 		p.dress(&d, b.pictures)
@@ -269,26 +275,15 @@ func (p *planting) plant(ctx context.Context, kind canary.Kind, b bed) (out Plan
 	return out, err
 }
 
-// name gives a decoy its number and a handle that nobody has, also not spelled
-// another way.
-func (p *planting) name(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
+// number gives a decoy its number.
+func number(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
 	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(num), 0) + 1 FROM decoys`).Scan(&d.Num); err != nil {
 		return err
 	}
 	if d.Num > maxNum {
 		return fmt.Errorf("there are %d decoys: links can carry no more", maxNum)
 	}
-	for counter := range uint32(1000) {
-		d.Handle, d.HandleBits = p.r.keys.Handle(p.model, d.ID, counter, p.q.MinHandleBits)
-		var taken bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM decoys WHERE fold = ?)`, canary.Fold(d.Handle)).Scan(&taken); err != nil {
-			return err
-		}
-		if !taken {
-			return nil
-		}
-	}
-	return errors.New("no free handle in 1000 tries: another handle model is needed")
+	return nil
 }
 
 func insertDecoy(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
@@ -296,8 +291,8 @@ func insertDecoy(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.Num, d.ID, d.Kind, d.Handle, canary.Fold(d.Handle), int64(math.Floor(d.HandleBits*1000)), d.Share, string(about), d.Planted.UnixMicro())
+	_, err = tx.ExecContext(ctx, `INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, handle_counter, handle_model, share, persona, planted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.Num, d.ID, d.Kind, d.Handle, handle.Fold(d.Handle), int64(math.Floor(d.HandleBits*1000)), d.HandleCounter, d.HandleModel, d.Share, string(about), d.Planted.UnixMicro())
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"birdring/beacon/decode"
 	"birdring/beacon/find"
 	"birdring/canary"
+	"birdring/canary/handle"
 	"birdring/canary/ring"
 )
 
@@ -25,10 +26,12 @@ import (
 type planting struct {
 	r        *Registry
 	q        PlantRequest
-	model    *canary.HandleModel
-	stage    string      // folder of prepared pictures that are not planted yet
-	firstNum uint32      // of the pictures; a refused photo uses up its number
-	planted  *find.Index // what was planted before
+	model    *handle.Model
+	given    *handle.Given
+	namers   map[float64]*Namer // by floor
+	stage    string             // folder of prepared pictures that are not planted yet
+	firstNum uint32             // of the pictures; a refused photo uses up its number
+	planted  *find.Index        // what was planted before
 }
 
 // sprout is a photo on its way to become a picture, or one of each size.
@@ -72,7 +75,17 @@ func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, 
 	if err != nil {
 		return nil, err
 	}
-	p := &planting{r: r, q: q, model: canary.DefaultHandleModel(), stage: filepath.Join(r.dir, picturesDir, ".planting")}
+	p := &planting{r: r, q: q, model: q.Handles, given: w.given(), namers: map[float64]*Namer{}, stage: filepath.Join(r.dir, picturesDir, ".planting")}
+	if p.model == nil {
+		if p.model, err = r.modelInUse(); err != nil {
+			return nil, err
+		}
+	}
+	if p.model != canary.DefaultHandleModel() {
+		if err := keepModel(r.dir, p.model, ""); err != nil {
+			return nil, err
+		}
+	}
 	if p.planted, err = r.eye.newest(ctx, r, w); err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ type probing struct {
 func (p *probing) claim(ctx context.Context) error {
 	return p.r.db.Write(ctx, func(tx *sql.Tx) error {
 		var num uint32
-		err := tx.QueryRowContext(ctx, `SELECT d.num FROM decoys d WHERE d.kind = 'dark'
+		err := tx.QueryRowContext(ctx, `SELECT d.num FROM decoys d WHERE d.kind = 'dark' AND d.burnt_at IS NULL AND d.recalled_at IS NULL
 			AND NOT EXISTS (SELECT 1 FROM probes p WHERE p.decoy = d.num)
 			AND NOT EXISTS (SELECT 1 FROM exposures e WHERE e.decoy = d.num)
 			AND EXISTS (SELECT 1 FROM pictures q WHERE q.decoy = d.num) ORDER BY d.num LIMIT 1`).Scan(&num)

@@ -29,6 +29,11 @@ type (
 		Following   int        `json:"following"`
 		Joined      time.Time  `json:"joined"`
 		Planted     time.Time  `json:"planted"`
+		State       State      `json:"state"` // planted, shown, burnt, recalled or rotated
+		Burnt       *time.Time `json:"burnt"`
+		Recalled    *time.Time `json:"recalled"`
+		Successor   *string    `json:"successor"` // the decoy in its place
+		LifeNote    *string    `json:"life_note"`
 		Photos      []PhotoRow `json:"photos"`
 		Posts       []PostRow  `json:"posts"`
 	}
@@ -117,6 +122,7 @@ type (
 		SHA256       *string      `json:"sha256"`
 		Verdict      *string      `json:"verdict"`
 		Transform    *mark.Affine `json:"transform"`     // planted pixels to found pixels
+		Burnt        bool         `json:"burnt"`         // the decoy was known to be one when it was found: it says less
 		StoryExpired bool         `json:"story_expired"` // a served copy of a story, found after the story had vanished from the platform
 	}
 	// SiteRow is a site.
@@ -210,6 +216,13 @@ func timeOrNil(micros sql.NullInt64) *time.Time {
 		return nil
 	}
 	return new(timeOf(micros.Int64))
+}
+
+func timeOrNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func orNil(s string) *string {

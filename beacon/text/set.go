@@ -5,27 +5,83 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
-// Matcher holds planted handles. Scan never waits; Add may run beside it.
+// Matcher holds planted handles. Scan never waits; Add may run beside it. Besides
+// their signs it takes 12 to 25 bytes a handle.
 type Matcher struct {
 	mu    sync.Mutex // held by Add
 	table atomic.Pointer[table]
+	store store
 	// What a scan can pass over, whatever the text: they only ever widen.
 	shortest, longest, separators atomic.Int64
 }
 
 // table is a set of handles: a Bloom filter with one 64-bit block a key (Putze,
 // Sanders and Singler 2007) in front of an open-addressed table of 32 hash bits
-// and a number. Written under the matcher's lock, read without one; a grown set is a new table.
+// and a place. Written under the matcher's lock, read without one; a grown set is a new table.
 type table struct {
-	filter  []atomic.Uint64 // 16 bits a handle when full
-	slots   []atomic.Uint64 // high half: hash, low half: number + 1; 0: free. Half full at most
-	handles []string        // by number; written before the slot that names it
-	n       int             // handles in use, guarded by mu
+	filter []atomic.Uint64 // 11 bits a handle when full
+	slots  []atomic.Uint64 // high half: hash, low half: place in the store; 0: free. Three quarters full at most
+	store  *store
+	n      int // handles in use, guarded by mu
 }
 
-// firstSize is the number of handles of the first table.
+// store keeps handles one behind the other, each after its length, in chunks that
+// never move. Place 0 is not used. What stands at a place is written before the
+// slot that names it.
+type store struct {
+	chunks [maxChunks]*[chunk]byte
+	end    uint32 // first free place, guarded by the matcher's lock
+}
+
+// A place is chunk and byte: 4 GB, some two hundred million handles.
+const (
+	chunk     = 1 << 20
+	maxChunks = 1 << 12
+)
+
+// put appends a handle; false if the store is full.
+func (s *store) put(handle string) (place uint32, ok bool) {
+	if s.end%chunk == 0 || s.end%chunk+uint32(len(handle))+1 > chunk {
+		next := (s.end + chunk - 1) / chunk
+		if next >= maxChunks {
+			return 0, false
+		}
+		s.chunks[next] = new([chunk]byte)
+		if s.end = next * chunk; next == 0 {
+			s.end = 1
+		}
+	}
+	place = s.end
+	c := s.chunks[place/chunk]
+	c[place%chunk] = byte(len(handle))
+	copy(c[place%chunk+1:], handle)
+	s.end += uint32(len(handle)) + 1
+	return place, true
+}
+
+// at is the handle at a place. It is never written again.
+func (s *store) at(place uint32) []byte {
+	c, i := s.chunks[place/chunk], place%chunk
+	return c[i+1 : i+1+uint32(c[i])]
+}
+
+// each visits all places.
+func (s *store) each(visit func(place uint32)) {
+	for place := uint32(1); place < s.end; {
+		c := s.chunks[place/chunk]
+		if place%chunk == chunk-1 || c[place%chunk] == 0 { // nothing more in this chunk
+			place = (place/chunk + 1) * chunk
+			continue
+		}
+		visit(place)
+		place += uint32(c[place%chunk]) + 1
+	}
+}
+
+// firstSize is the number of slots of the first table.
 const firstSize = 1 << 10
 
 // NewMatcher returns a matcher without handles.
@@ -41,9 +97,20 @@ func (m *Matcher) Len() int {
 	return 0
 }
 
+// Overhead is the memory of the set in bytes besides the handles' signs.
+func (m *Matcher) Overhead() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load()
+	if t == nil {
+		return 0
+	}
+	return 8*len(t.filter) + 8*len(t.slots) + t.n
+}
+
 // Add plants a handle of letters, digits and . _ -, at least one of them no
 // separator. Others and lengths outside 3..40 are ignored, because no text could be
-// said to hold them. It is safe for concurrent use, also beside Scan.
+// said to hold them, and so is what comes after 4 GB. It is safe for concurrent use, also beside Scan.
 func (m *Matcher) Add(handle string) {
 	separators, ok := plantable(handle)
 	if !ok {
@@ -63,20 +130,21 @@ func (m *Matcher) Add(handle string) {
 	}
 	m.longest.Store(max(m.longest.Load(), int64(len(handle))))
 	m.separators.Store(max(m.separators.Load(), int64(separators)))
+	place, ok := m.store.put(handle)
+	if !ok {
+		return
+	}
 	switch {
 	case t == nil:
-		t = newTable(firstSize)
-		t.add(handle)
+		t = newTable(firstSize, &m.store)
+		t.add(place)
 		m.table.Store(t)
-	case t.n == len(t.handles):
-		grown := newTable(2 * t.n)
-		for _, h := range t.handles {
-			grown.add(h)
-		}
-		grown.add(handle)
+	case 4*(t.n+1) > 3*len(t.slots):
+		grown := newTable(2*len(t.slots), &m.store)
+		m.store.each(grown.add)
 		m.table.Store(grown)
 	default:
-		t.add(handle)
+		t.add(place)
 	}
 }
 
@@ -93,24 +161,20 @@ func plantable(handle string) (separators int, ok bool) {
 	return separators, len(handle) >= minHandle && len(handle) <= maxHandle && separators < len(handle)
 }
 
-// newTable has room for size handles, a power of two.
-func newTable(size int) *table {
-	return &table{
-		filter:  make([]atomic.Uint64, size/4),
-		slots:   make([]atomic.Uint64, 2*size),
-		handles: make([]string, size),
-	}
+// newTable has size slots, a power of two.
+func newTable(size int, store *store) *table {
+	return &table{filter: make([]atomic.Uint64, size/8), slots: make([]atomic.Uint64, size), store: store}
 }
 
-func (t *table) add(handle string) {
-	h := hash([]byte(handle), 0, len(handle))
-	t.handles[t.n] = handle
+func (t *table) add(place uint32) {
+	handle := t.store.at(place)
+	h := hash(handle, 0, len(handle))
 	t.n++
 	i := int(h) & (len(t.slots) - 1)
 	for t.slots[i].Load() != 0 {
 		i = (i + 1) & (len(t.slots) - 1)
 	}
-	t.slots[i].Store(h>>32<<32 | uint64(t.n))
+	t.slots[i].Store(h>>32<<32 | uint64(place))
 	t.filter[t.block(h)].Or(key(h))
 }
 
@@ -136,13 +200,14 @@ func (t *table) find(signs []byte, from, n int) (string, bool) {
 		if slot>>32 != h>>32 {
 			continue
 		}
-		if handle := t.handles[uint32(slot)-1]; alike(handle, signs[from:from+n]) {
-			return handle, true
+		if handle := t.store.at(uint32(slot)); alike(handle, signs[from:from+n]) {
+			// What is stored is never written again, so the string may share it.
+			return unsafe.String(&handle[0], len(handle)), true
 		}
 	}
 }
 
-func alike(handle string, signs []byte) bool {
+func alike(handle, signs []byte) bool {
 	if len(handle) != len(signs) {
 		return false
 	}

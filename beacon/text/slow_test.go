@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,11 +145,18 @@ func slowScan(data []byte, handles []string) (out []text.Match) {
 
 var fuzzHandles = []string{"anna.kowal_93", "abc", "x.y", "a_b_c_d", "Ann_", "_ann", "anna", "b-c", "abcdefgh", "abcdefghi", "kowal", strings.Repeat("q", 40), "93_anna"}
 
+// longHandles are those of eight signs and more.
+var longHandles = slices.DeleteFunc(slices.Clone(fuzzHandles), func(h string) bool { return len(h) < 8 })
+
 func compare(t *testing.T, m *text.Matcher, data []byte) {
 	t.Helper()
+	handles := fuzzHandles
+	if m.Len() == len(longHandles) {
+		handles = longHandles
+	}
 	var got []text.Match
 	m.Scan(data, func(g text.Match) { got = append(got, g) })
-	if want := slowScan(data, fuzzHandles); !slices.Equal(got, want) {
+	if want := slowScan(data, handles); !slices.Equal(got, want) {
 		t.Fatalf("in %q:\nfound %v\nwant  %v", data, got, want)
 	}
 }
@@ -163,6 +171,8 @@ var pieces = append([]string{
 
 func TestScanAgreesWithTheSlowMatcher(t *testing.T) {
 	m := matcher(fuzzHandles...)
+	// Handles of eight signs and more: short runs are passed over.
+	long := matcher(longHandles...)
 	const seed = 5
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for range 30000 {
@@ -171,6 +181,20 @@ func TestScanAgreesWithTheSlowMatcher(t *testing.T) {
 			b.WriteString(pieces[rng.IntN(len(pieces))])
 		}
 		compare(t, m, []byte(b.String()))
+	}
+	// Long enough for whole blocks, and handles in the clear among words.
+	words := append([]string{"lorem", "ipsum-dolor", " the ", "\n", "cdn.example.net/", "x_y_z.", "=\"", "anna.kowal_93", "abcdefghi", "_ann", "a_b_c_d"}, fuzzHandles...)
+	for range 2500 {
+		var b strings.Builder
+		for range 20 + rng.IntN(80) {
+			if rng.IntN(3) == 0 {
+				b.WriteString(pieces[rng.IntN(len(pieces))])
+			} else {
+				b.WriteString(words[rng.IntN(len(words))] + []string{" ", "", ">", "."}[rng.IntN(4)])
+			}
+		}
+		compare(t, m, []byte(b.String()))
+		compare(t, long, []byte(b.String()))
 	}
 	// Windows that fill: hundreds of signs of one run, escapes among them.
 	for range 300 {
@@ -207,7 +231,7 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Add([]byte(strings.Repeat("._-", 300)), false)
 	f.Add([]byte{0, 1, 2, 7, 8, 20}, true)
-	m := matcher(fuzzHandles...)
+	m, long := matcher(fuzzHandles...), matcher(longHandles...)
 	f.Fuzz(func(t *testing.T, data []byte, inPieces bool) {
 		if inPieces {
 			var b strings.Builder
@@ -217,6 +241,10 @@ func FuzzScan(f *testing.F) {
 			data = []byte(b.String())
 		}
 		compare(t, m, data)
+		compare(t, long, data)
+		// Again where whole blocks are looked at.
+		padded := append([]byte(strings.Repeat("some words ", 1+len(data)%7)), data...)
+		compare(t, long, append(padded, strings.Repeat(" and more of them", 12)...))
 	})
 }
 
@@ -240,5 +268,49 @@ func TestManyHandles(t *testing.T) {
 		if want := i%7 == 0 && i < 350_000; (n == 1) != want {
 			t.Fatalf("%s found %d times", h, n)
 		}
+	}
+}
+
+// Handles that fill the store's chunks to the last byte.
+func TestFullChunks(t *testing.T) {
+	m := text.NewMatcher()
+	for i := range 150_000 {
+		m.Add(fmt.Sprintf("account_%07d", i))
+	}
+	if m.Len() != 150_000 {
+		t.Errorf("%d handles", m.Len())
+	}
+	for i := 0; i < 150_000; i += 37 {
+		h := fmt.Sprintf("account_%07d", i)
+		if got := found(m, "x "+h+" y"); len(got) != 1 || got[0] != h {
+			t.Fatalf("%s: found %q", h, got)
+		}
+	}
+}
+
+// Besides their signs handles take 32 bytes at most, whatever their number.
+func TestMemoryOfHandles(t *testing.T) {
+	for _, n := range []int{50_000, 200_000, 500_000} {
+		handles := make([]string, n)
+		signs := 0
+		for i := range handles {
+			handles[i] = handleNo(i)
+			signs += len(handles[i])
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		m := matcher(handles...)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		each := float64(int(after.HeapAlloc)-int(before.HeapAlloc)-signs) / float64(n)
+		t.Logf("%d handles: %.1f bytes each besides their signs", n, each)
+		if each > 32 {
+			t.Errorf("%d handles take %.1f bytes each", n, each)
+		}
+		if m.Len() != n {
+			t.Errorf("%d handles", m.Len())
+		}
+		runtime.KeepAlive(handles)
 	}
 }

@@ -17,6 +17,8 @@
 // in its place can be scanned as they are; UTF-16 has to be converted first.
 package text
 
+import "math/bits"
+
 // bounds of planted handles in signs.
 const (
 	minHandle = 3
@@ -67,6 +69,7 @@ func (m *Matcher) Scan(data []byte, visit func(Match)) {
 		return
 	}
 	s := scanner{table: t, data: data, visit: visit, shortest: int(m.shortest.Load()), longest: int(m.longest.Load()), separators: int(m.separators.Load())}
+	s.skip = skipper{data: data, shortest: min(s.shortest, block/2), base: -1}
 	s.scan()
 }
 
@@ -78,6 +81,8 @@ type scanner struct {
 	// What the planted handles need: lengths and number of separators.
 	shortest, longest, separators int
 	window                        window
+	skip                          skipper
+	batch                         batch
 }
 
 // scan walks the data from run to run. Runs without escapes, nearly all of
@@ -85,6 +90,15 @@ type scanner struct {
 func (s *scanner) scan() {
 	data := s.data
 	for i := 0; i < len(data); {
+		at, end, separators := s.skip.next(i)
+		if end > 0 {
+			s.later(at, end, separators)
+			i = end
+			continue
+		}
+		if i = at; i >= len(data) {
+			break
+		}
 		switch classes[data[i]] {
 		case other:
 			i++
@@ -99,13 +113,15 @@ func (s *scanner) scan() {
 			case n == 0:
 				i++
 			case inRun(sign):
+				s.flush() // matches are told in order
 				i = s.decoded(i)
 			default:
 				i += n
 			}
 			continue
 		}
-		end, seen := i, uint8(0)
+		seen := uint8(0)
+		end = i
 		for end < len(data) {
 			c := classes[data[end]]
 			if c&(alnum|separator) == 0 {
@@ -116,20 +132,59 @@ func (s *scanner) scan() {
 		}
 		if end < len(data) && classes[data[end]] == starter && !(data[end] == '<' && tag(data, end)) {
 			if sign, n := escape(data[end:]); n > 0 && inRun(sign) {
+				s.flush()
 				i = s.decoded(i)
 				continue
 			}
 		}
 		if end-i >= s.shortest {
+			s.flush()
 			s.plain(i, end, seen&separator != 0)
 		}
 		i = end
 	}
+	s.flush()
 }
 
 // inRun says whether an escaped sign continues a run.
 func inRun(sign rune) bool {
 	return sign == invisible || sign < 128 && classes[sign]&(alnum|separator) != 0
+}
+
+// clear searches the run data[from:end], of at most a block, in which nothing is
+// escaped; separators are its bits.
+func (s *scanner) clear(from, end int, separators uint64) {
+	if separators == 0 {
+		if n := end - from; n <= s.longest {
+			if h, ok := s.table.find(s.data, from, n); ok {
+				s.visit(Match{h, from, end})
+			}
+		}
+		return
+	}
+	base, ends := from, separators|1<<(end-from) // where a handle may end
+	for from < end {
+		handle, found, seen := "", 0, 0
+		for left := ends >> (from - base); left != 0; left &= left - 1 {
+			n := bits.TrailingZeros64(left)
+			if n > s.longest {
+				break
+			}
+			if n >= s.shortest {
+				if h, ok := s.table.find(s.data, from, n); ok {
+					handle, found = h, n
+				}
+			}
+			if seen++; seen > s.separators {
+				break
+			}
+		}
+		if found > 0 {
+			s.visit(Match{handle, from, from + found})
+			from += found
+		}
+		from += bits.TrailingZeros64(ends>>(from-base)) + 1
+	}
 }
 
 // plain searches the run data[from:end], in which nothing is escaped.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"testing"
@@ -57,18 +58,31 @@ func TestSummarise(t *testing.T) {
 
 // TestBitsOver: pictures add up member by member, and one that was not recognised says nothing.
 func TestBitsOver(t *testing.T) {
-	logs := func(v float64) (l ring.TrackLogs) {
-		for i := range l {
-			l[i] = v
+	guilty, other := uint64(70_000), uint64(70_001)
+	find := func(picture byte) *joinedFind {
+		const m = 96
+		book, err := ring.NewBook(bytes.Repeat([]byte{picture}, 32), ring.D, m)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return l
+		word := make([]uint64, book.Words())
+		book.Codeword(word, guilty)
+		y := make([]int16, m)
+		for k, pos := range book.Order() {
+			y[k] = 2048*int16(word[pos>>6]>>(pos&63)&1) - 1024
+		}
+		r, err := ring.NewReading(book, y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &joinedFind{r, []uint64{guilty, other}, []ring.Score{r.Score(guilty), r.Score(other)}}
 	}
-	one := bitsOver([][]ring.TrackLogs{{logs(50), logs(0)}}, 2)
-	two := bitsOver([][]ring.TrackLogs{{logs(50), logs(0)}, {}, {logs(50), logs(0)}}, 2)
-	if one[0] < 60 || two[0] < one[0]+50 || one[1] > .01 || two[1] > .01 {
+	one := bitsOver([]*joinedFind{find(1)}, 2)
+	two := bitsOver([]*joinedFind{find(1), {}, find(2)}, 2)
+	if one[0] < 20 || two[0] < one[0]+20 || one[1] > 5 || two[1] > 5 {
 		t.Errorf("%v, %v", one, two)
 	}
-	if measured([][]ring.TrackLogs{{}, nil}) || !measured([][]ring.TrackLogs{{}, {}}) {
+	if measured([]*joinedFind{{}, nil}) || !measured([]*joinedFind{{}, {}}) {
 		t.Error("a picture that time did not allow is no picture that was not recognised")
 	}
 }

@@ -40,8 +40,15 @@ var gangs = []gang{
 // joinedLogs is what the finds of a gang say about each member, picture by picture.
 type joinedLogs struct {
 	strategy string
-	perPic   [][]ring.TrackLogs // [picture][member]; empty: not recognised; nil: time did not allow
+	perPic   []*joinedFind // by picture; nil: time did not allow
 	wrong    int
+}
+
+// joinedFind is what one find of a gang says about its members.
+type joinedFind struct {
+	reading *ring.Reading // nil: not recognised
+	viewers []uint64      // the members
+	scores  []ring.Score
 }
 
 // colluders joins copies in every way. Each gang has a part of the time that is
@@ -81,7 +88,7 @@ func (b *bench) join(ctx context.Context, g gang, until float64) ([]*joinedLogs,
 	for _, c := range change.Collusions() {
 		if g.strategies == nil || slices.Contains(g.strategies, c.Name) {
 			how = append(how, c)
-			all = append(all, &joinedLogs{strategy: c.Name, perPic: make([][]ring.TrackLogs, len(b.bed.Pictures))})
+			all = append(all, &joinedLogs{strategy: c.Name, perPic: make([]*joinedFind, len(b.bed.Pictures))})
 		}
 	}
 	pics := b.bed.Pictures
@@ -97,12 +104,12 @@ func (b *bench) join(ctx context.Context, g gang, until float64) ([]*joinedLogs,
 			if err != nil {
 				return err
 			}
-			logs, err := b.logsOf(ctx, f, members)
+			found, err := b.scored(ctx, f, members)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
-			all[k].perPic[i] = logs
+			all[k].perPic[i] = found
 			all[k].wrong += len(row.Wrong)
 			mu.Unlock()
 		}
@@ -111,20 +118,22 @@ func (b *bench) join(ctx context.Context, g gang, until float64) ([]*joinedLogs,
 	return all, err
 }
 
-// logsOf scores members on a find; an empty list if the picture was not recognised.
-func (b *bench) logsOf(ctx context.Context, f *assay.Find, members []int) ([]ring.TrackLogs, error) {
-	logs := []ring.TrackLogs{}
+// scored scores members on a find.
+func (b *bench) scored(ctx context.Context, f *assay.Find, members []int) (*joinedFind, error) {
+	out := &joinedFind{}
 	if !f.Found {
-		return logs, nil
+		return out, nil
 	}
+	out.reading = f.Reading
 	for _, n := range members {
 		v, err := b.viewer(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		logs = append(logs, f.Reading.Score(uint64(v)))
+		out.viewers = append(out.viewers, uint64(v))
+		out.scores = append(out.scores, f.Reading.Score(uint64(v)))
 	}
-	return logs, nil
+	return out, nil
 }
 
 // viewer is the number of the n-th account.
@@ -132,19 +141,79 @@ func (b *bench) viewer(ctx context.Context, n int) (canary.Viewer, error) {
 	return b.bed.Reg.Number(ctx, assay.Account(n%b.accounts), "")
 }
 
-// bitsOver is the evidence of some pictures together against every member.
-func bitsOver(perPic [][]ring.TrackLogs, members int) []float64 {
+// bitsOver is the evidence of some pictures together against every member. As on
+// a site, those over the line help to find the others: the pictures are weighed
+// again with their rings, until nobody is added.
+func bitsOver(set []*joinedFind, members int) []float64 {
 	out := make([]float64, members)
-	for m := range out {
-		var logs []ring.TrackLogs
-		for _, p := range perPic {
-			if len(p) > 0 {
-				logs = append(logs, p[m])
+	evidence := make([]ring.Ledger, members)
+	known := make([]bool, members)
+	factors := make([][][]ring.Factor, members) // [member][picture][pass]
+	for m := range factors {
+		factors[m] = make([][]ring.Factor, len(set))
+		for i, p := range set {
+			if p.reading != nil {
+				factors[m][i] = []ring.Factor{factorOf(i, p.scores[m])}
 			}
 		}
-		out[m] = float64(ring.SiteBits(logs)) / 1000
+	}
+	for fresh := true; fresh; {
+		fresh = false
+		for m := range out {
+			if known[m] {
+				continue
+			}
+			evidence[m] = ring.Ledger{}
+			for _, passes := range factors[m] {
+				if passes != nil {
+					must(evidence[m].Rings(passes...))
+				}
+			}
+			out[m] = float64(evidence[m].Millibits()) / 1000
+		}
+		for m, bits := range out {
+			if !known[m] && bits >= 64 {
+				known[m], fresh = true, true
+			}
+		}
+		if fresh {
+			inform(set, factors, known)
+		}
 	}
 	return out
+}
+
+// inform adds a pass with the rings of the known members for each of the others.
+func inform(set []*joinedFind, factors [][][]ring.Factor, known []bool) {
+	for i, p := range set {
+		if p.reading == nil {
+			continue
+		}
+		var rings []uint64
+		for m, is := range known {
+			if is {
+				rings = append(rings, p.viewers[m])
+			}
+		}
+		given := p.reading.Given(rings)
+		for m, is := range known {
+			if !is {
+				factors[m][i] = append(factors[m][i], factorOf(i, given.Score(p.viewers[m])))
+			}
+		}
+	}
+}
+
+func factorOf(picture int, s ring.Score) ring.Factor {
+	var seen ring.Sightings
+	seen.See(s)
+	return seen.Factor(fmt.Sprint(picture))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("internal error: %v", err))
+	}
 }
 
 func (b *bench) printGang(t *tabwriter.Writer, g gang, j *joinedLogs) {
@@ -156,9 +225,10 @@ func (b *bench) printGang(t *tabwriter.Writer, g gang, j *joinedLogs) {
 			continue
 		}
 		sets++
-		bits := spreadOf(bitsOver(set, g.copies))
+		each := bitsOver(set, g.copies)
+		bits := spreadOf(each)
 		found := 0
-		for _, v := range bitsOver(set, g.copies) {
+		for _, v := range each {
 			if v >= 64 {
 				found++
 			}
@@ -204,7 +274,7 @@ func (b *bench) printHowMany(g gang, j *joinedLogs) {
 }
 
 // measured says that time allowed for every picture of a set.
-func measured(set [][]ring.TrackLogs) bool {
+func measured(set []*joinedFind) bool {
 	for _, p := range set {
 		if p == nil {
 			return false

@@ -107,8 +107,8 @@ func mostInnocent(f *assay.Find) float64 {
 		return 0
 	}
 	most := 0.0
-	f.Reading.ScoreRange(uint64(canary.FirstViewer)+1<<40, innocents, func(_ uint64, t *ring.TrackLogs) {
-		most = max(most, float64(ring.SiteBits([]ring.TrackLogs{*t}))/1000)
+	f.Reading.ScoreRange(f.Reading.Gate(innocents), uint64(canary.FirstViewer)+1<<40, innocents, func(_ uint64, s *ring.Score) {
+		most = max(most, float64(s.Alone())/1000)
 	})
 	return most
 }

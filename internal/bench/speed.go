@@ -224,7 +224,7 @@ func screenSpeed(ctx context.Context, b *bench, p *assay.Picture, _ image.Image,
 	}
 	took, err := byTurns(
 		func() error {
-			f.Reading.ScoreRange(uint64(canary.FirstViewer), million, func(uint64, *ring.TrackLogs) {})
+			f.Reading.ScoreRange(f.Reading.Sweep(million), uint64(canary.FirstViewer), million, func(uint64, *ring.Score) {})
 			return nil
 		},
 		func() error { stream.XORKeyStream(prefix, prefix); return nil })

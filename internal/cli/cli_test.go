@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,8 @@ func TestJourneys(t *testing.T) {
 			"pick":     pick,
 			"paint":    paintCommand(t),
 			"truncate": truncateFile,
+
+			"makenames": makeNames,
 		},
 	})
 }
@@ -60,6 +63,29 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if stderr := ts.ReadFile("stderr"); strings.Contains(stderr, "panic:") {
 		ts.Fatalf("panic")
 	}
+}
+
+// makenames N FILE writes a list of N made-up names, its third and last lines none.
+func makeNames(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	rng := rand.New(rand.NewPCG(1, 1))
+	syllables := strings.Fields("an be co di er fa ga hel in jo ka lu ma nor os pe ra sil to un vi wa xan yo zel")
+	var b strings.Builder
+	for i := range n {
+		for range 2 + rng.IntN(3) {
+			b.WriteString(syllables[rng.IntN(len(syllables))])
+		}
+		if rng.IntN(3) == 0 {
+			fmt.Fprintf(&b, "_%d", rng.IntN(100))
+		}
+		b.WriteByte('\n')
+		if i == 1 {
+			b.WriteString("not a name\n")
+		}
+	}
+	b.WriteString("änna\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
 // rows reads stdout as JSON lines: nothing else may be there.

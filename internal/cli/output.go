@@ -95,6 +95,9 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // bits prints evidence, rounded down like all bits that are told.
 func bits(b float64) string { return fmt.Sprintf("%.1f bits", math.Floor(b*10)/10) }
 
+// floor3 is evidence as it is told in JSON: rounded down to 0.001.
+func floor3(b float64) float64 { return math.Floor(b*1000) / 1000 }
+
 // orNull is s, or nil when it is empty: absent means null in JSON.
 func orNull(s string) *string {
 	if s == "" {

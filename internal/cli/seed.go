@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"birdring/canary"
+	"birdring/canary/handle"
 	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 	"birdring/internal/demo"
@@ -23,10 +25,11 @@ type seedFlags struct {
 	share                  float64
 	photos                 string
 	perDecoy, stories      int
-	code, handles          string
+	code                   string
+	names                  namerFlags
+	profiles               string
 	sizes                  []int
 	like                   []string
-	minHandleBits          float64
 	paintSeed              uint64
 }
 
@@ -50,7 +53,8 @@ as the platform needs them. --like learns what the platform's own files look lik
 	fl.IntVar(&f.perDecoy, "per-decoy", 6, "pictures of a decoy, the first is the avatar")
 	fl.IntVar(&f.stories, "stories", -1, "how many of them are 24 h stories (default 1 if there is more than one picture)")
 	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
-	fl.StringVar(&f.handles, "handles", "default", "handle model")
+	fl.StringVar(&f.profiles, "profiles", "", "CSV of real profiles' numbers to draw decoys' from: followers,following[,age_days][,bio_length]")
+	f.names.add(cmd)
 	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")
 	fl.IntSliceVar(&f.sizes, "sizes", nil, "longer sides in pixels, such as 150,320,640,1080 (default 1080)")
 	fl.StringArrayVar(&f.like, "like", nil, "JPEG file of the platform's own to make files like, repeatable")
@@ -88,8 +92,9 @@ func (f *seedFlags) check(cmd *cobra.Command) error {
 		return usagef("--share must be above 0 and at most 1")
 	case slices.ContainsFunc(f.sizes, func(n int) bool { return n < 64 || n > 4096 }) || len(f.sizes) > 16:
 		return usagef("--sizes must be up to 16 numbers from 64 to 4096, such as 150,320,640,1080")
-	case f.handles != "default":
-		return usagef("there is no handle model %q: leave --handles away or say default", f.handles)
+	}
+	if err := f.names.check(); err != nil {
+		return err
 	}
 	if _, err := ring.ParseCode(f.code); err != nil {
 		return usagef("--code must be D or U")
@@ -107,19 +112,20 @@ func (a *app) seed(ctx context.Context, f seedFlags) (err error) {
 		return err
 	}
 	defer closing(reg, &err)
-	photos, err := a.seedPhotos(f)
-	if err != nil {
-		return err
-	}
 	code, err := ring.ParseCode(f.code)
 	if err != nil {
 		return err
 	}
+	q := registry.PlantRequest{
+		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share,
+		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, Sizes: f.sizes, Dialect: dialect, MinHandleBits: f.names.floor,
+	}
+	if err := a.equip(reg, &f, &q); err != nil {
+		return err
+	}
 	step, done := a.progress("planting")
-	planted, err := reg.Plant(ctx, registry.PlantRequest{
-		Decoys: f.decoys, Personal: f.personal, Dark: f.dark, Share: f.share, Photos: photos,
-		PerDecoy: f.perDecoy, Stories: f.stories, Code: code, Sizes: f.sizes, Dialect: dialect, MinHandleBits: f.minHandleBits, Progress: step,
-	})
+	q.Progress = step
+	planted, err := reg.Plant(ctx, q)
 	done()
 	for _, p := range planted {
 		a.printPlanted(p)
@@ -149,6 +155,54 @@ func (a *app) learn(files []string) (*jpeg.Dialect, error) {
 		a.note("%s", n)
 	}
 	return d, nil
+}
+
+// equip gives a planting its photos, handles and numbers, and says once what is only
+// good enough to try it.
+func (a *app) equip(reg *registry.Registry, f *seedFlags, q *registry.PlantRequest) (err error) {
+	if q.Photos, err = a.seedPhotos(*f); err != nil {
+		return err
+	}
+	if q.AvoidHandle, q.TakenHandle, err = a.filters(&f.names); err != nil {
+		return err
+	}
+	if q.Like, err = a.population(f.profiles); err != nil {
+		return err
+	}
+	q.Handles, err = a.handleModel(reg, f.names.model)
+	return err
+}
+
+// population reads the table of --profiles, and says what is used without one.
+func (a *app) population(file string) (canary.Population, error) {
+	if file == "" {
+		a.note("names, bios and captions come from the bundled persona lists, followers and following from usual numbers: whoever has read Birdring's source knows them; give your own profiles' numbers with --profiles")
+		return nil, nil
+	}
+	in, _, err := a.openNames(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	p, err := canary.ReadPopulation(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	a.note("names, bios and captions come from the bundled persona lists: whoever has read Birdring's source knows them")
+	return p, nil
+}
+
+// handleModel reads the model to draw handles with and says so if nothing better than
+// the bundled one is there; nil then.
+func (a *app) handleModel(reg *registry.Registry, file string) (*handle.Model, error) {
+	m, err := readModel(file)
+	if m == nil && err == nil {
+		m, err = reg.HandleModel()
+	}
+	if m == nil && err == nil {
+		a.note("using the bundled handle model: whoever has read Birdring's source knows it; for real use fit one to your platform with birdring handles fit")
+	}
+	return m, err
 }
 
 // seedPhotos opens nothing yet: it names the photos of the folder, or painted ones.

@@ -27,7 +27,7 @@ func (a *app) showCommand() *cobra.Command {
 		Long: `Writes DIR/<decoy>/<photo>.jpg, one for every picture and size, and profile.json: the copy
 of each decoy that belongs to the account. Which file is a smaller size of which photo
 stands in profile.json. That it was shown is recorded before anything is written. Without --decoy
-every shared decoy is shown, and the account's own personal one.`,
+every shared decoy is shown that is neither burnt nor recalled, and the account's own personal one.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&account, "account", "", "the account looking (any string of the platform's)")
@@ -78,7 +78,8 @@ func (a *app) show(ctx context.Context, reg *registry.Registry, account, session
 	return nil
 }
 
-// shownByDefault is every shared decoy and the account's own personal one.
+// shownByDefault is every shared decoy and the account's own personal one, none that
+// is burnt or recalled.
 func shownByDefault(ctx context.Context, reg *registry.Registry, account string) ([]string, error) {
 	all, err := reg.Decoys(ctx)
 	if err != nil {
@@ -86,6 +87,9 @@ func shownByDefault(ctx context.Context, reg *registry.Registry, account string)
 	}
 	var ids []string
 	for _, d := range all {
+		if !d.Burnt.IsZero() || !d.Recalled.IsZero() {
+			continue
+		}
 		if d.Kind == canary.Shared || d.Kind == canary.Personal && d.Account == account {
 			ids = append(ids, d.ID)
 		}

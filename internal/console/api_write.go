@@ -219,6 +219,9 @@ type planted struct {
 func (c *Console) decoysAPI(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/v1/decoys", "list-decoys", "List decoys with their personas and posts", Platform, Reader), c.rows("decoys"))
 
+	c.lifeAPI(api, "burn", "Say that a decoy is known to be one: it is put before nobody any more", c.reg.Burn)
+	c.lifeAPI(api, "recall", "Take a decoy down: it is shown to nobody any more", c.reg.Recall)
+
 	op := operation(http.MethodPost, "/v1/decoys", "plant-decoys", "Plant decoys from uploaded photos")
 	op.MaxBodyBytes, op.BodyReadTimeout = 256<<20, 5*time.Minute
 	type input struct {
@@ -254,5 +257,34 @@ func (c *Console) decoysAPI(api huma.API) {
 			out = append(out, q)
 		}
 		return &struct{ Body []planted }{out}, nil
+	})
+}
+
+// lifeAPI changes the state of one decoy.
+func (c *Console) lifeAPI(api huma.API, what, summary string, change func(ctx context.Context, decoy, note string) (canary.Decoy, error)) {
+	type input struct {
+		Decoy string `path:"decoy" maxLength:"40"`
+		Body  struct {
+			Note string `json:"note,omitempty" maxLength:"500"`
+		}
+	}
+	type output struct {
+		Body struct {
+			Decoy string         `json:"decoy"`
+			State registry.State `json:"state"`
+		}
+	}
+	huma.Register(api, operation(http.MethodPost, "/v1/decoys/{decoy}/"+what, what+"-decoy", summary), func(ctx context.Context, in *input) (*output, error) {
+		d, err := change(ctx, in.Decoy, in.Body.Note)
+		if err != nil {
+			return nil, c.problem(ctx, err)
+		}
+		out := new(output)
+		out.Body.Decoy = d.ID
+		out.Body.State, err = c.reg.State(ctx, &d)
+		if err != nil {
+			return nil, c.problem(ctx, err)
+		}
+		return out, nil
 	})
 }

@@ -24,7 +24,8 @@ var layers = []string{"canary", "beacon", "registry", "internal", "main"}
 
 // pure packages, by import path below the module.
 var pure = []string{
-	"canary/ring", "canary/mark", "canary/jpeg", "beacon/find", "beacon/text", "beacon/decode", "beacon/decode/vp8", "internal/assay/change",
+	"canary/ring", "canary/mark", "canary/jpeg", "canary/handle", "beacon/find", "beacon/text", "beacon/decode", "beacon/decode/vp8",
+	"internal/assay/change",
 }
 
 // outside is what a pure package must not import.

@@ -80,11 +80,14 @@ func ordinaryPeople(n int, seed uint64, now time.Time) (*ordinary, error) {
 		return nil, err
 	}
 	o := &ordinary{seed: seed, files: map[int][]byte{}}
-	model := canary.DefaultHandleModel()
+	plan, err := canary.DefaultHandleModel().Plan(30) // as the decoys'
+	if err != nil {
+		return nil, err
+	}
 	for i := range n {
 		name := fmt.Sprintf("person-%d", i)
-		handle, _ := keys.Handle(model, name, 0, 20)
-		draft := keys.Persona(name, handle, now, 1+i%2, 0)
+		handle, _, _ := keys.Handle(plan, name, 0)
+		draft := keys.Persona(canary.PersonaRequest{Decoy: name, Handle: handle, Now: now, Posts: 1 + i%2})
 		p := profile{
 			id: apiID("person", fmt.Sprint(seed, "/", i)), handle: handle, name: draft.DisplayName, note: draft.Bio,
 			followers: draft.Followers, following: draft.Following, joined: draft.Joined, avatar: i * 3,

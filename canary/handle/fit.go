@@ -1,0 +1,531 @@
+package handle
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// Bounds of fitting: memory stays below about 200 MB and a model's tables below
+// 20 MB, however many handles there are.
+const (
+	maxGrams  = 4 << 20  // runs of signs counted at a time; the rarest are forgotten
+	maxShapes = 1 << 16  // of a model; the rarest are forgotten
+	maxKnown  = 2 << 20  // handles whose folded form is kept
+	maxSize   = 19 << 20 // bytes of a model's tables
+)
+
+// fewest is how many handles a model is fitted to at least.
+const fewest = 200
+
+// Fitter counts handles, one after the other, in bounded memory.
+type Fitter struct {
+	rules    Rules
+	shapes   map[string]uint32
+	grams    *counter
+	known    []uint64
+	held     []string  // until words are learnt from them
+	splitter *splitter // nil until then
+	fitted   uint64
+}
+
+// NewFitter returns a Fitter of handles under a platform's rules.
+func NewFitter(rules Rules) *Fitter {
+	return &Fitter{rules: rules, shapes: map[string]uint32{}, grams: newCounter(1<<12, maxGrams)}
+}
+
+// Add counts a handle, whatever its case. An error says why it is none; nothing is counted then.
+func (f *Fitter) Add(handle string) error {
+	h := strings.ToLower(handle)
+	if err := f.rules.Check(h); err != nil {
+		return err
+	}
+	f.fitted++
+	shape := Shape(h)
+	f.shapes[shape]++
+	if len(f.shapes) > 4*maxShapes {
+		f.shapes = commonest(f.shapes, 2*maxShapes)
+	}
+	if f.splitter == nil {
+		if f.held = append(f.held, h); len(f.held) >= splitFrom {
+			f.learnWords()
+		}
+	} else {
+		f.countSigns(h)
+	}
+	if len(f.known) < maxKnown {
+		f.known = append(f.known, nameHash(Fold(h)))
+	}
+	return nil
+}
+
+// countSigns counts the signs of a handle, seams put where its words meet.
+func (f *Fitter) countSigns(h string) {
+	runs(Shape(h), func(from, to int, digit bool) {
+		at := place{before: newHistory(), digit: digit}
+		var seams []bool
+		if !digit {
+			seams = f.splitter.split(h[from:to])
+		}
+		for i := from; i < to; i++ {
+			at.left = to - 1 - i
+			if !digit && seams[i-from] {
+				f.count(&at, seam)
+				at.before = newHistory()
+			}
+			f.count(&at, h[i])
+			at.before = at.before.then(h[i])
+		}
+	})
+}
+
+func (f *Fitter) count(at *place, c byte) {
+	f.grams.add(contextKey(at.before, order, at.digit, at.left)<<6|code(c), 1)
+}
+
+// learnWords learns where words meet from the first handles, then counts those.
+func (f *Fitter) learnWords() {
+	f.splitter = newSplitter(f.held)
+	for _, h := range f.held {
+		f.countSigns(h)
+	}
+	f.held = nil
+}
+
+// commonest keeps about n of the shapes.
+func commonest(shapes map[string]uint32, n int) map[string]uint32 {
+	counts := make([]uint32, 0, len(shapes))
+	for _, c := range shapes {
+		counts = append(counts, c)
+	}
+	slices.SortFunc(counts, func(a, b uint32) int { return cmp.Compare(b, a) })
+	least := counts[min(n, len(counts)-1)]
+	out := map[string]uint32{}
+	for s, c := range shapes {
+		if c > least || len(counts) <= n {
+			out[s] = c
+		}
+	}
+	return out
+}
+
+// Model makes the model of what was added. step, which may be nil, is told how far it is.
+func (f *Fitter) Model(step func(done, total int)) (*Model, error) {
+	if f.fitted < fewest {
+		return nil, fmt.Errorf("%d handles are too few to fit a model to: %d at least are needed, a million are better", f.fitted, fewest)
+	}
+	if step == nil {
+		step = func(int, int) {}
+	}
+	const steps = 1 + 3 // tables and plans
+	m := &Model{rules: f.rules, fitted: f.fitted, known: newNames(len(f.known))}
+	for _, h := range f.known {
+		m.known.add(h)
+	}
+	if f.splitter == nil {
+		f.learnWords()
+	}
+	m.weigh(f.levels())
+	step(1, steps)
+	shapes := f.shapes
+	if len(shapes) > maxShapes {
+		shapes = commonest(shapes, maxShapes)
+	}
+	counts := make([]float64, 0, len(shapes))
+	for s := range shapes {
+		m.shapes = append(m.shapes, s)
+	}
+	slices.Sort(m.shapes)
+	for _, s := range m.shapes {
+		counts = append(counts, float64(shapes[s]))
+	}
+	for i, floor := range Floors {
+		// A floor that the platform's handles do not reach has no plan.
+		if p, err := m.plan(floor, counts); err == nil {
+			m.plans = append(m.plans, p)
+		} else if i == 0 {
+			return nil, err
+		}
+		step(2+i, steps)
+	}
+	m.id = fileID(m.Marshal())
+	return m, nil
+}
+
+// levels makes the counts of all levels.
+func (f *Fitter) levels() *[order + 1][]entry {
+	var levels [order + 1][]entry
+	grams := f.grams.sorted()
+	for level := order; level >= 0; level-- {
+		levels[level] = grams
+		grams = shorter(grams, level)
+	}
+	return &levels
+}
+
+// entry is a run of signs: its key (context key << 6 | sign), how often it was
+// seen, and for how many different signs before it.
+type entry struct {
+	key         uint64
+	seen, kinds uint32
+}
+
+// counter counts keys, open-addressed. When it is full it forgets the rarest.
+type counter struct {
+	keys   []uint64 // key + 1; 0: free
+	counts []uint32
+	n      int
+	most   int    // keys kept at a time
+	least  uint32 // what is seen no more often is forgotten next
+}
+
+func newCounter(size, most int) *counter {
+	return &counter{keys: make([]uint64, size), counts: make([]uint32, size), most: most, least: 1}
+}
+
+func (c *counter) add(key uint64, n uint32) {
+	mask := uint64(len(c.keys) - 1)
+	at := spread(key) & mask
+	for c.keys[at] != 0 && c.keys[at] != key+1 {
+		at = (at + 1) & mask
+	}
+	if c.keys[at] == 0 {
+		c.keys[at] = key + 1
+		c.n++
+	}
+	c.counts[at] += n
+	if 2*c.n > len(c.keys) {
+		c.rebuild()
+	}
+}
+
+// rebuild doubles the counter, or forgets what is rarest once it is as large as it may be.
+func (c *counter) rebuild() {
+	size, forget := 2*len(c.keys), uint32(0)
+	if c.n >= c.most {
+		size, forget = len(c.keys), c.least
+		c.least++
+	}
+	old := *c
+	c.keys, c.counts, c.n = make([]uint64, size), make([]uint32, size), 0
+	mask := uint64(size - 1)
+	for i, k := range old.keys {
+		if k == 0 || old.counts[i] <= forget {
+			continue
+		}
+		at := spread(k-1) & mask
+		for c.keys[at] != 0 {
+			at = (at + 1) & mask
+		}
+		c.keys[at], c.counts[at] = k, old.counts[i]
+		c.n++
+	}
+}
+
+func (c *counter) sorted() []entry {
+	out := make([]entry, 0, c.n)
+	for i, k := range c.keys {
+		if k != 0 {
+			out = append(out, entry{k - 1, c.counts[i], 1})
+		}
+	}
+	slices.SortFunc(out, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+	return out
+}
+
+// shorter makes the runs of one sign less of those of a level.
+func shorter(grams []entry, level int) []entry {
+	if level == 0 {
+		return nil
+	}
+	out := make([]entry, len(grams))
+	for i, g := range grams {
+		context := g.key >> 6
+		low := context & (1<<(4+6*(level-1)) - 1)
+		out[i] = entry{(uint64(level-1)<<levelShift|low)<<6 | g.key&63, g.seen, 1}
+	}
+	slices.SortFunc(out, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+	n := 0
+	for _, g := range out {
+		if n > 0 && out[n-1].key == g.key {
+			out[n-1].seen += g.seen
+			out[n-1].kinds++
+			continue
+		}
+		out[n] = g
+		n++
+	}
+	return slices.Clone(out[:n])
+}
+
+// tally is how often a run counts in its context: at the highest level and at the
+// start of a handle as often as it was seen, else by how many different signs came
+// before it (Kneser and Ney 1995).
+func (g entry) tally(level int) uint32 {
+	if level == order || level > 0 && g.key>>(6+4+6*(level-1))&63 == start {
+		return g.seen
+	}
+	return g.kinds
+}
+
+// weigh makes the contexts' integer weights, and the look-up table.
+func (m *Model) weigh(levels *[order + 1][]entry) {
+	for least := uint32(1); ; least++ { // contexts seen more rarely go, until the model is small enough
+		m.gather(levels, least)
+		m.index()
+		if m.Size() <= maxSize {
+			return
+		}
+	}
+}
+
+func (m *Model) gather(levels *[order + 1][]entry, least uint32) {
+	m.keys, m.leave, m.first, m.signs, m.weights = nil, nil, []uint32{0}, nil, nil
+	for level, grams := range levels {
+		if level == 0 {
+			m.whole(grams)
+			continue
+		}
+		d := discounts(grams, level)
+		for i := 0; i < len(grams); {
+			end, total, seen := i, uint32(0), uint32(0)
+			for end < len(grams) && grams[end].key>>6 == grams[i].key>>6 {
+				total += grams[end].tally(level)
+				seen += grams[end].seen
+				end++
+			}
+			if seen >= least && !repeats(grams[i].key, level) {
+				m.take(grams[i:end], level, total, d)
+			}
+			i = end
+		}
+	}
+}
+
+// repeats says whether a context only repeats that the word began: its two oldest
+// signs both stand before it.
+func repeats(key uint64, level int) bool {
+	return level > 1 && key>>(10+6*(level-1))&63 == start && key>>(10+6*(level-2))&63 == start
+}
+
+// take appends one context.
+func (m *Model) take(grams []entry, level int, total uint32, d [4]float64) {
+	taken := 0.0
+	for _, g := range grams {
+		taken += d[min(g.tally(level), 3)]
+	}
+	kept := float64(total) - taken
+	weights := make([]float64, 0, len(grams))
+	for _, g := range grams {
+		t := g.tally(level)
+		m.signs = append(m.signs, letter(g.key&63))
+		weights = append(weights, (float64(t)-d[min(t, 3)])/kept)
+	}
+	m.append(weights)
+	l := taken / float64(total)
+	l = l * courage / (1 - l + l*courage)
+	m.keys = append(m.keys, grams[0].key>>6)
+	m.leave = append(m.leave, uint16(min(l*parts, parts-1)))
+	m.first = append(m.first, uint32(len(m.signs)))
+}
+
+// courage scales the odds of leaving a context. What is best for the likelihood of
+// names unseen leaves too often for drawing: it has to allow for everything people
+// do, and most of what it then draws nobody does. Chosen by the discriminator of
+// package critic.
+const courage = 0.3
+
+// append appends a context's weights as integers of at least one that add up to parts.
+func (m *Model) append(weights []float64) {
+	rest, most, from := int64(parts), 0, len(m.weights)
+	for i, v := range weights {
+		w := max(1, int64(v*float64(parts-len(weights))))
+		rest -= w
+		m.weights = append(m.weights, uint16(w-1))
+		if v > weights[most] {
+			most = i
+		}
+	}
+	m.weights[from+most] = uint16(int64(m.weights[from+most]) + rest)
+}
+
+// whole appends the contexts that look at no sign before: complete ones, in which
+// a sign never seen is rare, not impossible.
+func (m *Model) whole(grams []entry) {
+	counts := map[uint64]float64{}
+	for _, g := range grams {
+		counts[g.key] = float64(g.tally(0))
+	}
+	for _, digit := range []bool{false, true} {
+		signs := signsOf(digit)
+		for left := range lefts + 1 {
+			k := contextKey(0, 0, digit, left)
+			total := 0.0
+			for _, c := range []byte(signs) {
+				total += counts[k<<6|code(c)] + 0.5
+			}
+			var weights []float64
+			for _, c := range []byte(signs) {
+				m.signs = append(m.signs, c)
+				weights = append(weights, (counts[k<<6|code(c)]+0.5)/total)
+			}
+			m.append(weights)
+			m.keys, m.leave = append(m.keys, k), append(m.leave, 0)
+			m.first = append(m.first, uint32(len(m.signs)))
+		}
+	}
+}
+
+// letter is the sign of a code.
+func letter(code uint64) byte { return "?abcdefghijklmnopqrstuvwxyz0123456789_.-^|"[code] }
+
+// planDraws is how many draws a plan is made from: its share of kept draws, and so
+// every handle's bits, are known to 0.02 bits.
+const planDraws = 10000
+
+// powers are tried in turn until a plan keeps enough of its draws. A power is the part
+// of what the floor takes from a shape that is made up for by weighting the shape: all
+// of it keeps the shapes as they are among people, at the price of many draws for one;
+// none leaves more of the long shapes.
+var powers = []float64{1, 0.8, 0.6, 0.4, 0.2, 0}
+
+// keptEnough is the share of draws that a plan ought to keep: of few handles that are
+// to be hard to meet, dark decoys', less will do.
+func keptEnough(floor float64) float64 {
+	if floor > 35 {
+		return 0.1
+	}
+	return 0.42
+}
+
+// trial is a draw from the plan without a floor.
+type trial struct {
+	shape   int
+	bits    float64
+	refused bool
+}
+
+// plan weighs the shapes for a floor and finds what it takes to keep it. counts are
+// the shapes' natural weights.
+func (m *Model) plan(floor float64, counts []float64) (*Plan, error) {
+	rng := rand.New(rand.NewPCG(uint64(floor)+1, 77)) // fixed: the model is a function of what it was fitted to
+	next := func() uint16 { return uint16(rng.Uint32()) }
+	p := &Plan{m: m, floor: floor, weights: whole32(counts)}
+	p.sum()
+	if floor > 0 {
+		p.reweigh(p.trials(next), counts)
+	}
+	p.settle(p.trials(next))
+	if p.Kept() < 1.0/64 {
+		return nil, fmt.Errorf("hardly any handle of this platform carries %v bits: fit the model to more handles, or be content with fewer bits", floor)
+	}
+	return p, nil
+}
+
+func (p *Plan) trials(next Source) []trial {
+	out := make([]trial, planDraws)
+	for i := range out {
+		h, _ := p.raw(next)
+		t := trial{bits: p.rawBits(h)}
+		t.shape, _ = slices.BinarySearch(p.m.shapes, Shape(h))
+		t.refused = p.refuse(h, t.bits) != ""
+		out[i] = t
+	}
+	return out
+}
+
+// reweigh finds the highest power at which enough of the draws are kept, going by
+// the trials without it.
+func (p *Plan) reweigh(trials []trial, counts []float64) {
+	drawn, kept := make([]float64, len(counts)), make([]float64, len(counts))
+	for _, t := range trials {
+		drawn[t.shape]++
+		if t.bits >= p.floor {
+			kept[t.shape]++
+		}
+	}
+	natural := p.weights
+	for _, power := range powers {
+		again := make([]float64, len(counts))
+		for i, n := range counts {
+			// What was hardly drawn says nothing: lean on keeping half.
+			again[i] = n * math.Pow((kept[i]+1)/(drawn[i]+2), -power)
+		}
+		p.weights = whole32(again)
+		all, good := 0.0, 0.0
+		for _, t := range trials {
+			ratio := float64(p.weights[t.shape]) / float64(natural[t.shape])
+			all += ratio
+			if !t.refused && t.bits-math.Log2(ratio) > p.floor+1 {
+				good += ratio
+			}
+		}
+		if good/all >= keptEnough(p.floor) {
+			break
+		}
+	}
+	p.sum()
+}
+
+// settle finds the bits that a draw needs so that those kept have the floor: the
+// higher the line, the fewer are kept, and each loses what the others gain.
+func (p *Plan) settle(trials []trial) {
+	var bits []float64
+	for _, t := range trials {
+		if !t.refused {
+			bits = append(bits, t.bits)
+		}
+	}
+	slices.Sort(bits)
+	for i, b := range bits {
+		share := float64(len(bits)-i) / float64(len(trials))
+		if p.floor == 0 || b+math.Log2(share) >= p.floor {
+			p.kept = uint32(share * parts)
+			if p.floor > 0 {
+				p.least = b
+			}
+			return
+		}
+	}
+}
+
+// whole32 scales weights to integers that add up to 1<<32, none of them zero that was not.
+func whole32(weights []float64) []uint32 {
+	total := 0.0
+	for _, w := range weights {
+		total += w
+	}
+	out := make([]uint32, len(weights))
+	rest, most := uint64(1)<<32, 0
+	for i, w := range weights {
+		out[i] = uint32(min(max(1, float64(w/total)*(1<<32-float64(len(weights)))), 1<<32-1))
+		rest -= uint64(out[i])
+		if out[i] > out[most] {
+			most = i
+		}
+	}
+	out[most] += uint32(rest)
+	return out
+}
+
+// discounts are those of Chen and Goodman for tallies of one, two, and three and more.
+func discounts(grams []entry, level int) (d [4]float64) {
+	var n [5]float64
+	for _, g := range grams {
+		if t := g.tally(level); t <= 4 {
+			n[t]++
+		}
+	}
+	y := n[1] / max(1, n[1]+2*n[2])
+	for i := 1; i <= 3; i++ {
+		d[i] = 0.5 * float64(i) // what is right when there is too little to tell
+		if n[i] > 0 && n[i+1] > 0 {
+			d[i] = float64(i) - float64(i+1)*y*n[i+1]/n[i]
+		}
+		d[i] = min(max(d[i], 0.1), float64(i)-0.05)
+	}
+	return d
+}

@@ -1,0 +1,513 @@
+// Package handle draws the handles of decoys and says how hard each is to meet
+// by chance.
+//
+// A Model is fitted to the operator's own handles (Fitter). It draws shape first:
+// the run lengths of letters, digits and separators as one piece, then each sign
+// given up to five signs before it and how many follow in its run. All tables are
+// integers, so the probability of a handle is exact and is stored with it as bits.
+//
+//	m, err := fitter.Model(nil)
+//	plan, err := m.Plan(30)
+//	h, bits := plan.Draw(random)
+//
+// What a handle proves. Handles are drawn with a secret key. For any text written
+// without knowledge of that key, with T different handle-like words in it,
+//
+//	P(the text holds the handle of decoy d) <= T * 2^-bits
+//
+// whatever the text is and however people choose names: the only probability in it
+// is that of our own draw. So a found handle is worth bits - log2(T), not bits: in
+// one site's dump of 100,000 names a 37-bit handle leaves 20 bits, in the whole web
+// (a thousand million names) a 30-bit handle leaves nothing. A single handle is an
+// alert. It accuses nobody: it says that somebody who was shown the decoy passed it
+// on, in a shared decoy not even who. Not covered: texts that depend on the handle,
+// such as somebody quoting the leak.
+//
+// The model is as good as what it was fitted to: handles of another platform are
+// told apart at a glance, and whoever owns the model file knows the distribution
+// (never the handles: those need the key). Keep it as secret as the registry.
+//
+// The package is pure: it knows no clock, no system and no network.
+package handle
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// bounds of a handle in signs, whatever the platform.
+const (
+	minSigns = 2
+	maxSigns = 40
+)
+
+// order is how many signs before the next one are looked at; lefts how many that
+// follow in its run are told apart.
+const (
+	order = 7
+	lefts = 7
+)
+
+// parts is what the weights of a context add up to.
+const parts = 1 << 16
+
+// Model is a distribution over handles. Safe for concurrent use.
+type Model struct {
+	id     string
+	rules  Rules
+	fitted uint64 // how many handles it was fitted to
+
+	shapes []string // sorted
+	plans  []*Plan  // by floor
+
+	// Contexts by key. Signs of the i-th are first[i]..first[i+1], in the order of
+	// their codes; their weights are stored less one, so that all of parts fits.
+	keys    []uint64
+	leave   []uint16 // the chance of going to the context one sign shorter, in parts
+	first   []uint32
+	signs   []byte
+	weights []uint16
+	slots   []uint64 // open-addressed: half of the key's hash, index into keys + 1
+
+	known *Names // folded forms of what it was fitted to, as far as they went in
+}
+
+// Source is a stream of independent uniform 16-bit numbers.
+type Source func() uint16
+
+// Rules are the platform's, as given when the model was fitted.
+func (m *Model) Rules() Rules { return m.rules }
+
+// Fitted is the number of handles the model was fitted to.
+func (m *Model) Fitted() uint64 { return m.fitted }
+
+// Size is the memory of the model's tables in bytes.
+func (m *Model) Size() int {
+	n := 10*len(m.keys) + 4*len(m.first) + len(m.signs) + 2*len(m.weights) + 8*len(m.slots) + 8*len(m.known.bits)
+	for _, s := range m.shapes {
+		n += len(s) + 16 + 8*len(m.plans)
+	}
+	return n
+}
+
+// Knows says whether a handle, also spelled another way, may be one the model was
+// fitted to: always true for those that went in, and for one in a hundred others.
+func (m *Model) Knows(handle string) bool { return m.known.Has(handle) }
+
+// code is a sign's number in contexts, 0 for what is no handle sign.
+func code(c byte) uint64 {
+	switch {
+	case c >= 'a' && c <= 'z':
+		return uint64(c-'a') + 1
+	case c >= '0' && c <= '9':
+		return uint64(c-'0') + 27
+	case c == '_':
+		return 37
+	case c == '.':
+		return 38
+	case c == '-':
+		return 39
+	case c == seam:
+		return 41
+	}
+	return 0
+}
+
+// start stands before the first sign.
+const start = 40
+
+// history is the last signs, six bits each, the newest lowest.
+type history uint64
+
+func newHistory() history { return none }
+
+// none is a history of nothing but starts.
+const none history = start * (1<<(6*order) - 1) / 63
+
+const everything = 1<<(6*order) - 1
+
+func (h history) then(c byte) history { return (h<<6 | history(code(c))) & everything }
+
+// levelShift puts a context's level above its signs, class and distance.
+const levelShift = 6*order + 6
+
+// contextKey is level (signs looked at), the signs, class and distance to the run's end.
+func contextKey(h history, level int, digit bool, left int) uint64 {
+	k := uint64(level)<<levelShift | uint64(h)&(1<<(6*level)-1)<<4 | uint64(min(left, lefts))
+	if digit {
+		k |= 8
+	}
+	return k
+}
+
+func spread(k uint64) uint64 {
+	k *= 0x9e3779b97f4a7c15
+	return k ^ k>>29
+}
+
+// index fills the look-up table.
+func (m *Model) index() {
+	size := 16
+	for 2*size < 3*len(m.keys) {
+		size *= 2
+	}
+	m.slots = make([]uint64, size)
+	for i, k := range m.keys {
+		h := spread(k)
+		at := h & uint64(size-1)
+		for m.slots[at] != 0 {
+			at = (at + 1) & uint64(size-1)
+		}
+		m.slots[at] = h>>32<<32 | uint64(i+1)
+	}
+}
+
+// context finds a context.
+func (m *Model) context(k uint64) (i int, ok bool) {
+	mask, h := uint64(len(m.slots)-1), spread(k)
+	for at := h & mask; ; at = (at + 1) & mask {
+		slot := m.slots[at]
+		if slot == 0 {
+			return 0, false
+		}
+		if slot>>32 == h>>32 && m.keys[uint32(slot)-1] == k {
+			return int(uint32(slot) - 1), true
+		}
+	}
+}
+
+// seam is the sign between two words of a run that are written as one, johnsmith. It
+// is drawn like a letter, shows in no handle, and makes the word after it begin like
+// any other: what people join are words, and what stands before one says little about it.
+const seam = '|'
+
+// place is where a sign stands: what came before it in its word, and its run.
+type place struct {
+	before history
+	age    int // signs of the word so far
+	digit  bool
+	left   int // signs of the run that follow
+}
+
+// top is the longest context worth looking at: a longer one would only repeat that
+// the word began.
+func (at *place) top() int { return min(order, at.age+1) }
+
+// pick draws a sign, which may be a seam. way is the probability of the way it was
+// drawn, through the contexts that were left; there may be other ways to it.
+func (m *Model) pick(at *place, next Source) (c byte, way float64) {
+	way = 1
+	for level := at.top(); level > 0; level-- {
+		i, ok := m.context(contextKey(at.before, level, at.digit, at.left))
+		if !ok {
+			continue
+		}
+		leave := m.leave[i]
+		if next() >= leave {
+			c, w := m.among(i, next)
+			return c, way * float64(parts-uint32(leave)) * float64(w) / (parts * parts)
+		}
+		way *= float64(leave) / parts
+	}
+	i, _ := m.context(contextKey(at.before, 0, at.digit, at.left))
+	c, w := m.among(i, next)
+	return c, way * float64(w) / parts
+}
+
+// among draws one of a context's own signs, and says its weight.
+func (m *Model) among(i int, next Source) (c byte, weight uint32) {
+	v := uint32(next())
+	for at := m.first[i]; ; at++ {
+		w := uint32(m.weights[at]) + 1
+		if v < w {
+			return m.signs[at], w
+		}
+		v -= w
+	}
+}
+
+// pair is the probability of a sign and of a seam at a place.
+type pair struct{ sign, seam float64 }
+
+// over mixes what context i says about sign c over what the shorter ones say.
+func (m *Model) over(i int, c byte, shorter pair) pair {
+	own, seams := m.own(i, c)
+	leave := float64(m.leave[i]) / parts
+	// The conversions keep a compiler from fusing the steps, so that every machine
+	// gets the same number.
+	return pair{float64((1-leave)*own) + float64(leave*shorter.sign), float64((1-leave)*seams) + float64(leave*shorter.seam)}
+}
+
+// own are the weights of a sign and of the seam among a context's own signs, as
+// probabilities. The seam stands last.
+func (m *Model) own(i int, c byte) (own, seams float64) {
+	from, to := m.first[i], m.first[i+1]
+	if m.signs[to-1] == seam {
+		to--
+		seams = float64(uint32(m.weights[to])+1) / parts
+	}
+	for at, s := range m.signs[from:to] {
+		if s == c {
+			return float64(uint32(m.weights[int(from)+at])+1) / parts, seams
+		}
+	}
+	return 0, seams
+}
+
+// class of a sign in a shape: 'a', '9', or the separator itself.
+func class(c byte) byte {
+	switch {
+	case c >= 'a' && c <= 'z':
+		return 'a'
+	case c >= '0' && c <= '9':
+		return '9'
+	}
+	return c
+}
+
+// Shape writes a handle's runs: a for letters, 9 for digits, separators as they are.
+func Shape(h string) string {
+	b := []byte(h)
+	for i, c := range b {
+		b[i] = class(c)
+	}
+	return string(b)
+}
+
+func separator(c byte) bool { return c == '_' || c == '.' || c == '-' }
+
+// runs visits the runs of letters and digits of a shape.
+func runs(shape string, visit func(from, to int, digit bool)) {
+	for i := 0; i < len(shape); {
+		end := i + 1
+		for end < len(shape) && shape[end] == shape[i] {
+			end++
+		}
+		if !separator(shape[i]) {
+			visit(i, end, shape[i] == '9')
+		}
+		i = end
+	}
+}
+
+// signBits is -log2 of the probability of h's signs given its shape: the sum over
+// all places at which its runs may have seams.
+func (m *Model) signBits(h string) (bits float64) {
+	runs(Shape(h), func(from, to int, digit bool) {
+		bits -= math.Log2(m.runChance(h[from:to], digit))
+	})
+	return bits
+}
+
+// runChance is the probability of a run (the forward algorithm: Baum and Petrie
+// 1966, over the number of signs since the last seam).
+func (m *Model) runChance(run string, digit bool) float64 {
+	var reach [order + 1]float64 // by age of the word; all of order and more look alike
+	reach[0] = 1
+	var alive [order + 1]bool // by age: the word so far begins others that were counted
+	before := newHistory()
+	for i := range len(run) {
+		c, left := run[i], len(run)-1-i
+		var then [order + 1]float64
+		var living [order + 1]bool
+		began := reach[0]
+		// Contexts that do not reach back to the word's beginning are the same for
+		// every age.
+		zero, _ := m.context(contextKey(0, 0, digit, left))
+		own, seams := m.own(zero, c)
+		said := pair{own, seams}
+		known := true // a context is known only if the shorter ones are
+		for age := 1; age <= min(i, order); age++ {
+			if known {
+				var at int
+				if at, known = m.context(contextKey(before, age, digit, left)); known {
+					said = m.over(at, c, said)
+				}
+			}
+			if reach[age] == 0 {
+				continue
+			}
+			all := said
+			if age < order && alive[age] {
+				if at, ok := m.context(contextKey(beginning(before, age), age+1, digit, left)); ok {
+					all, living[age+1] = m.over(at, c, said), true
+				}
+			}
+			then[min(age+1, order)] += float64(reach[age] * all.sign)
+			began += float64(reach[age] * all.seam)
+		}
+		all := pair{own, seams}
+		if at, ok := m.context(contextKey(newHistory(), 1, digit, left)); ok {
+			all, living[1] = m.over(at, c, all), true
+		}
+		then[1] += float64(began * all.sign / (1 - all.seam)) // no word is empty: a seam here is drawn again
+		reach, alive = then, living
+		before = before.then(c)
+	}
+	sum := 0.0
+	for _, p := range reach {
+		sum += p
+	}
+	return sum
+}
+
+// beginning is the history of a word whose last age signs are the only ones.
+func beginning(h history, age int) history {
+	mask := history(1)<<(6*age) - 1
+	return newHistory()<<(6*age)&everything | h&mask
+}
+
+// fill draws the signs of a shape. way is the probability of the way they were drawn:
+// that of the handle is no less.
+func (m *Model) fill(shape string, next Source) (h string, way float64) {
+	out := []byte(shape)
+	way = 1
+	runs(shape, func(from, to int, digit bool) {
+		at := place{before: newHistory(), digit: digit}
+		for i := from; i < to; {
+			at.left = to - 1 - i
+			c, w := m.pick(&at, next)
+			way *= w
+			if c == seam {
+				at.before, at.age = newHistory(), 0
+				continue
+			}
+			out[i] = c
+			at.before, at.age = at.before.then(c), at.age+1
+			i++
+		}
+	})
+	return string(out), way
+}
+
+// Plan draws the handles of one floor. Its shapes are weighted so that what passes
+// the floor looks most like what it was fitted to.
+type Plan struct {
+	m       *Model
+	floor   float64  // bits each handle is to have at least
+	least   float64  // bits before the filters that this takes
+	kept    uint32   // share of draws that the filters keep, in parts of 65536
+	weights []uint32 // by shape; they add up to 1<<32
+	upTo    []uint64 // their sums
+}
+
+// Floors are the floors a model has plans for: none, a site's dump of a hundred
+// thousand names, and dark decoys, in bits.
+var Floors = []float64{0, 30, 43}
+
+// Plan returns the plan of a floor in bits. One that is not among Floors is made on
+// the spot. The error says that the platform's handles do not reach the floor.
+func (m *Model) Plan(floor float64) (*Plan, error) {
+	for _, p := range m.plans {
+		if p.floor == floor {
+			return p, nil
+		}
+	}
+	counts := make([]float64, len(m.shapes))
+	for i, w := range m.plans[0].weights {
+		counts[i] = float64(w)
+	}
+	return m.plan(floor, counts)
+}
+
+// Floor is the plan's floor in bits.
+func (p *Plan) Floor() float64 { return p.floor }
+
+// Kept is the share of draws that the floor and the words nobody wants leave.
+func (p *Plan) Kept() float64 { return float64(p.kept) / parts }
+
+// sum prepares drawing.
+func (p *Plan) sum() {
+	p.upTo = make([]uint64, len(p.weights))
+	total := uint64(0)
+	for i, w := range p.weights {
+		total += uint64(w)
+		p.upTo[i] = total
+	}
+}
+
+// raw draws a handle before any filter, and says how many bits it has at most.
+func (p *Plan) raw(next Source) (h string, most float64) {
+	v := uint64(next())<<16 | uint64(next())
+	i, _ := slices.BinarySearch(p.upTo, v+1)
+	h, way := p.m.fill(p.m.shapes[i], next)
+	return h, 32 - math.Log2(float64(p.weights[i])*way)
+}
+
+// rawBits is -log2 of the probability of raw drawing h, +Inf if it never does.
+func (p *Plan) rawBits(h string) float64 {
+	i, ok := slices.BinarySearch(p.m.shapes, Shape(h))
+	if !ok || p.weights[i] == 0 {
+		return math.Inf(1)
+	}
+	return 32 - math.Log2(float64(p.weights[i])) + p.m.signBits(h)
+}
+
+// Bits is -log2 of the probability that the plan gives h out, what it passes over
+// accounted for; +Inf if it never does.
+func (p *Plan) Bits(h string) float64 {
+	if !p.m.rules.Allow(h) {
+		return math.Inf(1)
+	}
+	return p.rawBits(h) + math.Log2(p.Kept())
+}
+
+// Gives says whether the plan could give h out: no filter of its own passes over it.
+func (p *Plan) Gives(h string) bool {
+	bits := p.rawBits(h)
+	return !math.IsInf(bits, 1) && p.refuse(h, bits) == ""
+}
+
+// Draw draws one candidate: ok is false if it must be passed over, with the reason.
+// Bits is what a kept one is worth.
+func (p *Plan) Draw(next Source) (h string, bits float64, ok bool, why Reason) {
+	h, most := p.raw(next)
+	if most < p.least {
+		return h, 0, false, BelowFloor // nearly always so, and it saves the sum over all ways
+	}
+	bits = p.rawBits(h)
+	if why = p.refuse(h, bits); why != "" {
+		return h, 0, false, why
+	}
+	return h, bits + math.Log2(p.Kept()), true, ""
+}
+
+// Reason says why a candidate was passed over.
+type Reason string
+
+// The reasons, in the order in which they are looked at.
+const (
+	AgainstRules Reason = "platform rules"
+	BelowFloor   Reason = "below the floor"
+	Offends      Reason = "offensive"
+	TooFamous    Reason = "famous"
+	Fitted       Reason = "one of the handles fitted to"
+	Clashes      Reason = "too like another decoy's"
+	Taken        Reason = "taken"
+)
+
+// Reasons in their order.
+var Reasons = []Reason{AgainstRules, BelowFloor, Offends, TooFamous, Fitted, Clashes, Taken}
+
+// refuse says why the filters that need nothing but the model pass over h.
+func (p *Plan) refuse(h string, bits float64) Reason {
+	switch {
+	case !p.m.rules.Allow(h):
+		return AgainstRules
+	case bits < p.least:
+		return BelowFloor
+	case offensive(h):
+		return Offends
+	case famous(h):
+		return TooFamous
+	case p.m.Knows(h):
+		return Fitted
+	}
+	return ""
+}
+
+// words splits a handle at its separators.
+func words(h string) []string {
+	return strings.FieldsFunc(h, func(r rune) bool { return r < 128 && separator(byte(r)) })
+}

@@ -1,0 +1,292 @@
+package critic
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"birdring/canary"
+)
+
+// Line is one number of a check of decoys, with the range it ought to lie in.
+type Line struct {
+	What   string  `json:"check"`
+	Value  float64 `json:"value"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+	OK     bool    `json:"ok"`
+	Judged int     `json:"profiles"`
+}
+
+// Profile is a drawn decoy as a scraper sees it.
+type Profile struct {
+	canary.Draft
+	Handle string
+	At     time.Time // when it was drawn
+}
+
+// checks collects lines.
+type checks struct {
+	n     int
+	lines []Line
+}
+
+func (c *checks) put(what string, value, low, high float64) {
+	value = math.Round(value*1000) / 1000
+	c.lines = append(c.lines, Line{what, value, low, high, value >= low && value <= high, c.n})
+}
+
+// Profiles judges drawn decoys by the numbers that detectors of fake accounts look
+// at; real, which may be empty, are real profiles' numbers that theirs should be like.
+func Profiles(all []Profile, real canary.Population) []Line {
+	c := &checks{n: len(all)}
+	c.names(all)
+	c.times(all)
+	c.texts(all)
+	c.numbers(all, real)
+	return c.lines
+}
+
+func (c *checks) names(all []Profile) {
+	shared, locales := 0.0, map[string]float64{}
+	for _, p := range all {
+		locales[p.Locale]++
+		for _, word := range strings.Fields(strings.ToLower(p.DisplayName)) {
+			if len(word) >= 4 && strings.Contains(p.Handle, word) {
+				shared++
+				break
+			}
+		}
+	}
+	most := 0.0
+	for _, n := range locales {
+		most = max(most, n)
+	}
+	c.put("share of handles that share a name with the display name", shared/float64(len(all)), 0.2, 0.55)
+	c.put("locales", float64(len(locales)), 8, 1000)
+	c.put("share of the commonest locale", most/float64(len(all)), 0, 0.5)
+}
+
+func (c *checks) times(all []Profile) {
+	var hours [24]float64
+	var gaps, seconds []float64
+	stories, wrong, young, total := 0.0, 0.0, 0.0, 0.0
+	ids, double := map[string]bool{}, 0.0
+	for _, p := range all {
+		var last time.Time
+		for _, q := range p.Posts {
+			if ids[q.ID] {
+				double++
+			}
+			ids[q.ID] = true
+			if q.At.Before(p.Joined) || q.At.After(p.At) {
+				young++
+			}
+			if q.Story {
+				stories++
+				if q.Expires.Sub(q.At) != canary.StoryLife {
+					wrong++
+				}
+				continue
+			}
+			total++
+			hours[(q.At.UTC().Hour()+p.Zone+24)%24]++
+			seconds = append(seconds, float64(q.At.Second()))
+			if !last.IsZero() {
+				gaps = append(gaps, last.Sub(q.At).Hours())
+			}
+			last = q.At
+		}
+	}
+	night := hours[1] + hours[2] + hours[3] + hours[4]
+	evening := hours[18] + hours[19] + hours[20] + hours[21]
+	mean, sd := moments(gaps)
+	zero := 0.0
+	for _, s := range seconds {
+		if s == 0 {
+			zero++
+		}
+	}
+	c.put("share of posts from 1 to 5 at night, local time", night/max(1, total), 0, 0.1)
+	c.put("share of posts from 18 to 22, local time", evening/max(1, total), 0.25, 0.65)
+	c.put("coefficient of variation of the gaps between posts", sd/max(mean, 1e-9), 1, 10)
+	c.put("share of posts at second 0", zero/max(1, total), 0, 0.03)
+	c.put("stories that do not live 24 h exactly", wrong, 0, 0)
+	c.put("stories", stories, 1, 1e9)
+	c.put("post ids used twice", double, 0, 0)
+	c.put("posts before joining or after now", young, 0, 0)
+}
+
+func (c *checks) texts(all []Profile) {
+	empty, tagged, posts := 0.0, 0.0, 0.0
+	captions := map[string]bool{}
+	for _, p := range all {
+		if p.Bio == "" {
+			empty++
+		}
+		for _, q := range p.Posts {
+			posts++
+			captions[q.Caption] = true
+			if len(q.Tags) > 0 {
+				tagged++
+			}
+		}
+	}
+	c.put("share of empty bios", empty/float64(len(all)), 0.03, 0.5)
+	c.put("share of posts with hashtags", tagged/max(1, posts), 0.2, 0.9)
+	c.put("different captions", float64(len(captions)), 40, 1e9)
+}
+
+func (c *checks) numbers(all []Profile, real canary.Population) {
+	var followers, following, ages []float64
+	for _, p := range all {
+		followers = append(followers, float64(p.Followers))
+		following = append(following, float64(p.Following))
+		ages = append(ages, p.At.Sub(p.Joined).Hours()/24)
+	}
+	if len(real) == 0 {
+		c.put("median of followers", median(followers), 150, 245)
+		c.put("median of following", median(following), 205, 335)
+		c.put("rank correlation of followers and following", rankCorrelation(followers, following), 0.35, 0.8)
+		return
+	}
+	var a, b, age []float64
+	for _, n := range real {
+		a, b = append(a, float64(n.Followers)), append(b, float64(n.Following))
+		if n.AgeDays > 0 {
+			age = append(age, float64(n.AgeDays))
+		}
+	}
+	// Two equal populations of these sizes differ so far once in a million.
+	noise := 2.7 * math.Sqrt(1/float64(len(all))+1/float64(len(real)))
+	limit := max(0.05, noise)
+	c.put("followers against yours (Kolmogorov-Smirnov)", ks(followers, a), 0, limit)
+	c.put("following against yours (Kolmogorov-Smirnov)", ks(following, b), 0, limit)
+	if len(age) > 0 {
+		c.put("account age against yours (Kolmogorov-Smirnov)", ks(ages, age), 0, 0.25)
+	}
+	c.put("rank correlation of followers and following less yours", rankCorrelation(followers, following)-rankCorrelation(a, b), -0.1, 0.1)
+	auc, err := jointAUC(all, real)
+	if err == nil {
+		c.put("joint AUC of the numbers against yours", auc, 0, 0.7)
+	}
+}
+
+// jointAUC lets boosted trees tell decoys' numbers from real ones, all of them at once.
+func jointAUC(all []Profile, real canary.Population) (float64, error) {
+	n := min(len(all), len(real), 6000)
+	if n < Fewest {
+		return 0, fmt.Errorf("%d profiles are too few", n)
+	}
+	rng := rand.New(rand.NewPCG(1, 0x901))
+	var rows [][]float64
+	var label []bool
+	known := slices.ContainsFunc(real, func(r canary.Numbers) bool { return r.AgeDays > 0 })
+	row := func(followers, following int, age float64, bio int, isReal bool) {
+		f := []float64{float64(followers), float64(following), float64(followers) / (1 + float64(following)), float64(followers % 10), float64(following % 10)}
+		if known {
+			f = append(f, age, float64(followers)/(1+age))
+		}
+		if bio >= 0 {
+			f = append(f, float64(bio))
+		}
+		rows, label = append(rows, f), append(label, isReal)
+	}
+	bios := real[0].BioLength >= 0
+	for i := range n {
+		p, r := all[i], real[rng.IntN(len(real))]
+		bio, rbio := -1, -1
+		if bios {
+			bio, rbio = len([]rune(p.Bio)), r.BioLength
+		}
+		row(p.Followers, p.Following, math.Floor(p.At.Sub(p.Joined).Hours()/24), bio, false)
+		row(r.Followers, r.Following, float64(r.AgeDays), rbio, true)
+	}
+	cut := len(rows) * 2 / 3
+	forest := boost(rows[:cut], label[:cut], rng)
+	var a, b []float64
+	for i := cut; i < len(rows); i++ {
+		if s := forest.score(rows[i]); label[i] {
+			a = append(a, s)
+		} else {
+			b = append(b, s)
+		}
+	}
+	return AUC(a, b), nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+func moments(v []float64) (mean, sd float64) {
+	for _, x := range v {
+		mean += x
+	}
+	mean /= max(1, float64(len(v)))
+	for _, x := range v {
+		sd += (x - mean) * (x - mean)
+	}
+	return mean, math.Sqrt(sd / max(1, float64(len(v))))
+}
+
+// ks is the largest difference of two samples' distributions.
+func ks(a, b []float64) float64 {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	most := 0.0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		x := min(a[i], b[j])
+		for i < len(a) && a[i] == x {
+			i++
+		}
+		for j < len(b) && b[j] == x {
+			j++
+		}
+		most = max(most, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
+	}
+	return most
+}
+
+// rankCorrelation is Spearman's.
+func rankCorrelation(a, b []float64) float64 {
+	x, y := ranks(a), ranks(b)
+	mx, sx := moments(x)
+	my, sy := moments(y)
+	sum := 0.0
+	for i := range x {
+		sum += (x[i] - mx) * (y[i] - my)
+	}
+	return sum / float64(len(x)) / (sx * sy)
+}
+
+func ranks(v []float64) []float64 {
+	order := make([]int, len(v))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		switch {
+		case v[i] < v[j]:
+			return -1
+		case v[i] > v[j]:
+			return 1
+		}
+		return 0
+	})
+	out := make([]float64, len(v))
+	for from := 0; from < len(order); {
+		to := from
+		for to < len(order) && v[order[to]] == v[order[from]] {
+			to++
+		}
+		for _, i := range order[from:to] {
+			out[i] = float64(from+to-1) / 2
+		}
+		from = to
+	}
+	return out
+}
