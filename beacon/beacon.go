@@ -48,6 +48,9 @@ type Hit struct {
 	Name      string       `json:"name,omitempty"`   // DNS: the name as it was asked, case kept
 	QType     string       `json:"qtype,omitempty"`  // DNS: A, AAAA, TXT, TYPE1234, ...
 	Subnet    string       `json:"subnet,omitempty"` // DNS: client subnet that the resolver named
+	Proto     string       `json:"proto,omitempty"`  // DNS: udp or tcp
+	Cookie    string       `json:"cookie,omitempty"` // DNS: the client's cookie (RFC 7873), hex: the same resolver again
+	Proved    bool         `json:"proved,omitempty"` // DNS: the address is not forged: by TCP, or it returned a cookie of ours
 	Method    string       `json:"method,omitempty"`
 	Path      string       `json:"path,omitempty"`
 	Host      string       `json:"host,omitempty"`
@@ -91,10 +94,13 @@ func (h Hit) MarshalBinary() ([]byte, error) {
 	return append([]byte{hitFormat}, data...), nil
 }
 
-// UnmarshalBinary reads what MarshalBinary wrote.
+// UnmarshalBinary reads a hit from the journal.
 func (h *Hit) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("read hit: the record is empty")
+	}
+	if data[0] == dnsHitFormat {
+		return h.readDNS(data)
 	}
 	if data[0] != hitFormat {
 		return fmt.Errorf("read hit: format %d is newer than this program understands", data[0])

@@ -92,7 +92,7 @@ func (b *httpBeacon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	hit, err := newHit(kind, token)
 	if err != nil {
-		b.Stats.recorded(err)
+		b.Stats.recorded(1, err)
 		count.end(Lost)
 		unavailable(w)
 		return
@@ -173,7 +173,7 @@ func (b *httpBeacon) record(r *http.Request, h Hit, status, length int) error {
 		h.Kind, h.Bytes = KindFetch, length
 	}
 	err := b.Record(context.WithoutCancel(r.Context()), h)
-	b.Stats.recorded(err)
+	b.Stats.recorded(1, err)
 	return err
 }
 

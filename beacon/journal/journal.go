@@ -75,7 +75,6 @@ type Journal struct {
 	written uint64 // records appended
 	err     error  // why the newest record could not be written
 	broken  error  // a failure that no later record can mend
-	buf     []byte
 
 	syncMu  sync.Mutex // held while syncing, taken before mu
 	durable uint64     // records that are durable against power loss, guarded by syncMu
@@ -212,10 +211,59 @@ func syncDir(dir string) error {
 // Append writes a record of 1 to MaxRecord bytes. When it returns nil the
 // record survives the end of this process.
 func (j *Journal) Append(rec []byte) error {
+	b := batches.Get().(*Batch)
+	defer batches.Put(b)
+	b.Reset()
+	if err := b.Add(rec); err != nil {
+		return err
+	}
+	return j.AppendBatch(b)
+}
+
+// batches lends Append its buffers.
+var batches = sync.Pool{New: func() any { return new(Batch) }}
+
+// Batch collects records that are written together. Its zero value is empty.
+type Batch struct {
+	framed []byte
+	n      int
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.framed, b.n = b.framed[:0], 0 }
+
+// Len is the number of records.
+func (b *Batch) Len() int { return b.n }
+
+// Add puts a record of 1 to MaxRecord bytes behind the others.
+func (b *Batch) Add(rec []byte) error {
 	if len(rec) == 0 || len(rec) > MaxRecord {
 		return fmt.Errorf("journal record has %d bytes, want 1 to %d", len(rec), MaxRecord)
 	}
-	number, err := j.write(rec)
+	b.framed = appendRecord(b.framed, rec)
+	b.n++
+	return nil
+}
+
+// Visit visits the records in order until one is not accepted; rec is valid until visit returns.
+func (b *Batch) Visit(visit func(rec []byte) error) error {
+	for rest := b.framed; len(rest) > 0; {
+		n := recordHeaderSize + int(binary.LittleEndian.Uint32(rest[4:]))
+		if err := visit(rest[recordHeaderSize:n:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// AppendBatch writes all records of a batch by one call to the system, or none.
+// When it returns nil they survive the end of this process.
+func (j *Journal) AppendBatch(b *Batch) error {
+	if b.n == 0 {
+		return nil
+	}
+	number, err := j.write(b)
 	if err != nil {
 		return fmt.Errorf("append to journal %s: %w", j.dir, err)
 	}
@@ -225,21 +273,20 @@ func (j *Journal) Append(rec []byte) error {
 	return nil
 }
 
-// write returns the running number of the record.
-func (j *Journal) write(rec []byte) (uint64, error) {
+// write returns the running number of the batch's last record.
+func (j *Journal) write(b *Batch) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken != nil {
 		return 0, j.broken
 	}
-	if j.file == nil || j.end > headerSize && j.end+recordHeaderSize+int64(len(rec)) > j.o.SegmentBytes {
+	if j.file == nil || j.end > headerSize && j.end+int64(len(b.framed)) > j.o.SegmentBytes {
 		if err := j.rotate(); err != nil {
 			j.err = err
 			return 0, err
 		}
 	}
-	j.buf = appendRecord(j.buf[:0], rec)
-	if _, err := j.file.WriteAt(j.buf, j.end); err != nil {
+	if _, err := j.file.WriteAt(b.framed, j.end); err != nil {
 		// Nobody must read half a record as the end of the segment while this
 		// process goes on behind it.
 		if cutErr := j.file.Truncate(j.end); cutErr != nil {
@@ -248,8 +295,8 @@ func (j *Journal) write(rec []byte) (uint64, error) {
 		j.err = err
 		return 0, err
 	}
-	j.end += int64(len(j.buf))
-	j.written++
+	j.end += int64(len(b.framed))
+	j.written += uint64(b.n)
 	j.err = nil
 	return j.written, nil
 }
