@@ -54,7 +54,8 @@ type Hit struct {
 	Method    string       `json:"method,omitempty"`
 	Path      string       `json:"path,omitempty"`
 	Host      string       `json:"host,omitempty"`
-	Addr      string       `json:"addr"` // address and port of the peer; forwarding headers are not believed
+	Addr      string       `json:"addr"`          // address and port of the peer, or the address that a trusted proxy forwards for
+	Via       string       `json:"via,omitempty"` // HTTP: the trusted proxy that named Addr
 	UserAgent string       `json:"user_agent,omitempty"`
 	Referer   string       `json:"referer,omitempty"`
 	Origin    string       `json:"origin,omitempty"`

@@ -22,7 +22,7 @@ const (
 // CookieSecret is shared by all servers of a zone. To change it without a client
 // noticing: add the new one behind the old one everywhere, move it to the front
 // everywhere, remove the old one an hour later (RFC 9018, section 5).
-type CookieSecret [16]byte
+type CookieSecret = [16]byte
 
 // cookieJar makes cookies with the first secret and accepts those of all.
 type cookieJar []CookieSecret
@@ -33,7 +33,7 @@ func (j cookieJar) appendCookie(dst []byte, client [clientCookieSize]byte, addr 
 	dst = append(dst, client[:]...)
 	dst = append(dst, 1, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, now)
-	return binary.LittleEndian.AppendUint64(dst, j[0].hash((*[16]byte)(dst[from:]), addr))
+	return binary.LittleEndian.AppendUint64(dst, hashCookie(j[0], (*[16]byte)(dst[from:]), addr))
 }
 
 // valid reports whether the server part of a cookie, as received, is ours, of
@@ -51,15 +51,15 @@ func (j cookieJar) valid(client [clientCookieSize]byte, server []byte, addr neti
 	copy(head[:], client[:])
 	copy(head[8:], server[:8])
 	for _, secret := range j {
-		if secret.hash(&head, addr) == binary.LittleEndian.Uint64(server[8:]) {
+		if hashCookie(secret, &head, addr) == binary.LittleEndian.Uint64(server[8:]) {
 			return true
 		}
 	}
 	return false
 }
 
-// hash is over client cookie, version, reserved bytes and time, then the address.
-func (s CookieSecret) hash(head *[16]byte, addr netip.Addr) uint64 {
+// hashCookie is over client cookie, version, reserved bytes and time, then the address.
+func hashCookie(s CookieSecret, head *[16]byte, addr netip.Addr) uint64 {
 	var b [32]byte
 	n := copy(b[:], head[:])
 	if addr = addr.Unmap(); addr.Is4() {

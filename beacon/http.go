@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +29,7 @@ type HTTPConfig struct {
 	Landing   []byte                                                           // HTML that links answer with; nil: a plain page
 	Self      func(*http.Request) bool                                         // whether a request is one of our own fetches; nil: none is
 	Stats     *Stats                                                           // nil: counted nowhere
+	Proxies   []netip.Prefix                                                   // whose X-Forwarded-For is believed; nil: nobody's
 }
 
 // Paths that NewHTTP answers, each followed by a token.
@@ -52,7 +55,7 @@ type httpBeacon struct {
 // NewHTTP answers links (/l/TOKEN), pictures (/m/TOKEN.jpg) and pixels
 // (/p/TOKEN.gif). It is the one place that serves a rendition: one body with its
 // length, a strong ETag, ranges and conditional requests, never to be kept by a
-// shared cache. It never redirects and believes no forwarding header.
+// shared cache. It never redirects and believes forwarding headers of listed proxies only.
 //
 // Whatever follows the token in the path is ignored, so that a link somebody
 // decorated is still a hit.
@@ -160,9 +163,40 @@ func (b *httpBeacon) open(path string) (kind string, t canary.Token, ok bool) {
 // describe keeps what the requester said about itself, shortened.
 func (b *httpBeacon) describe(h *Hit, r *http.Request) {
 	h.Method, h.Path, h.Host = cut(r.Method, maxMethod), cut(r.URL.Path, maxPath), cut(r.Host, maxHost)
-	h.Addr = r.RemoteAddr
+	h.Addr, h.Via = b.requester(r)
 	h.UserAgent, h.Referer, h.Origin = cut(r.UserAgent(), maxHeader), cut(r.Referer(), maxHeader), cut(r.Header.Get("Origin"), maxHeader)
 	h.Self = b.Self != nil && b.Self(r)
+}
+
+// requester is who a request comes from: the peer, or, if that is a proxy we
+// trust, the last address in X-Forwarded-For that is none. Whatever stands before
+// that one was written by the requester.
+func (b *httpBeacon) requester(r *http.Request) (addr, via string) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !b.trusted(peer.Addr()) {
+		return r.RemoteAddr, ""
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		hop = strings.TrimSpace(hop)
+		at, err := netip.ParseAddr(hop)
+		if err != nil {
+			if withPort, portErr := netip.ParseAddrPort(hop); portErr == nil {
+				at, err = withPort.Addr(), nil
+			}
+		}
+		if err != nil {
+			break // no address: nothing before it can be believed
+		}
+		if at = at.Unmap().WithZone(""); !b.trusted(at) {
+			return at.String(), r.RemoteAddr
+		}
+	}
+	return r.RemoteAddr, ""
+}
+
+func (b *httpBeacon) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(b.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
 // record makes a hit durable. It is called once, before the first byte of the

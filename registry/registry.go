@@ -70,6 +70,7 @@ type Registry struct {
 	renderers rendererCache
 	eye       eye
 	ingestion ingestState
+	folding   folding
 	sending   sync.Mutex // held while deliveries of this process are under way
 }
 

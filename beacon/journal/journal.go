@@ -60,7 +60,12 @@ type Options struct {
 	SegmentBytes int64         // a new segment begins after so many bytes; 0: 64 MiB
 	SyncEvery    time.Duration // how long a written record may wait to be durable against power loss; 0: 50 ms
 	SyncEach     bool          // Append returns only when the record is durable against power loss
+	Quota        int64         // bytes of records that may wait until they are removed; more are refused (ErrFull); 0: no bound
 }
+
+// ErrFull is wrapped by Append when more records wait than the quota allows:
+// whoever reads the journal is behind.
+var ErrFull = errors.New("journal has reached its quota")
 
 // Journal is open for appending. It is safe for concurrent use.
 type Journal struct {
@@ -72,6 +77,7 @@ type Journal struct {
 	file    *os.File
 	segment uint64
 	end     int64  // of the valid bytes in file
+	held    int64  // bytes of all segments
 	written uint64 // records appended
 	err     error  // why the newest record could not be written
 	broken  error  // a failure that no later record can mend
@@ -94,6 +100,9 @@ func OpenWith(dir string, o Options) (j *Journal, err error) {
 	}
 	if o.SyncEvery <= 0 {
 		o.SyncEvery = 50 * time.Millisecond
+	}
+	if o.Quota > 0 { // a segment goes as a whole, so that several must fit
+		o.SegmentBytes = max(1<<10, min(o.SegmentBytes, o.Quota/4))
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -135,6 +144,13 @@ func (j *Journal) openLast() error {
 	}
 	if len(numbers) == 0 {
 		return j.create(1)
+	}
+	for _, n := range numbers {
+		st, err := os.Stat(segmentPath(j.dir, n))
+		if err != nil {
+			return err
+		}
+		j.held += st.Size()
 	}
 	last := numbers[len(numbers)-1]
 	path := segmentPath(j.dir, last)
@@ -196,6 +212,7 @@ func (j *Journal) create(number uint64) error {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	j.file, j.segment, j.end = f, number, headerSize
+	j.held += headerSize
 	return nil
 }
 
@@ -280,6 +297,10 @@ func (j *Journal) write(b *Batch) (uint64, error) {
 	if j.broken != nil {
 		return 0, j.broken
 	}
+	if j.o.Quota > 0 && j.held+int64(len(b.framed)) > j.o.Quota {
+		j.err = fmt.Errorf("%w: %d of %d bytes wait to be taken in", ErrFull, j.held, j.o.Quota)
+		return 0, j.err
+	}
 	if j.file == nil || j.end > headerSize && j.end+int64(len(b.framed)) > j.o.SegmentBytes {
 		if err := j.rotate(); err != nil {
 			j.err = err
@@ -296,6 +317,7 @@ func (j *Journal) write(b *Batch) (uint64, error) {
 		return 0, err
 	}
 	j.end += int64(len(b.framed))
+	j.held += int64(len(b.framed))
 	j.written += uint64(b.n)
 	j.err = nil
 	return j.written, nil
@@ -397,6 +419,13 @@ func (j *Journal) Err() error {
 	return nil
 }
 
+// Held is how many bytes wait until they are removed, and how many may (0: no bound).
+func (j *Journal) Held() (bytes, quota int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.held, j.o.Quota
+}
+
 // End is the position behind the last record.
 func (j *Journal) End() Position {
 	j.mu.Lock()
@@ -437,9 +466,17 @@ func (j *Journal) Remove(before Position) (removed int, err error) {
 		if n >= before.Segment || n >= current {
 			break
 		}
-		if err := os.Remove(segmentPath(j.dir, n)); err != nil {
+		path := segmentPath(j.dir, n)
+		st, err := os.Stat(path)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil {
 			return removed, fmt.Errorf("remove journal segment: %w", err)
 		}
+		j.mu.Lock()
+		j.held -= st.Size()
+		j.mu.Unlock()
 		removed++
 	}
 	return removed, nil

@@ -2,11 +2,13 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,11 +22,17 @@ import (
 
 // ServeOptions of Serve.
 type ServeOptions struct {
-	Dir       string // data folder
-	HTTP      string // address of pages, API, links and pictures
-	DNS       string // address of the DNS beacon, "" for none
-	Zone      string // its zone
-	PublicURL string // how others reach HTTP, "" for its own address
+	Dir       string           // data folder
+	HTTP      string           // address of pages, API, links and pictures
+	DNS       string           // address of the DNS beacon, "" for none
+	Zone      string           // its zone
+	PublicURL string           // how others reach HTTP, "" for its own address
+	Name      beacon.DNSConfig // own records, answers and limits of the DNS beacon; the rest is filled in
+	Journal   journal.Options
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	TLSCert   string         // files of certificate and key for HTTP; "" for none
+	TLSKey    string
+	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -57,8 +65,15 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer listener.Close() // closed before by the server; this is for early returns
+	scheme := "http://"
+	if o.TLSCert != "" {
+		scheme = "https://"
+		if _, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey); err != nil {
+			return fmt.Errorf("certificate %s with key %s: %w", o.TLSCert, o.TLSKey, err)
+		}
+	}
 	if o.PublicURL == "" {
-		o.PublicURL = "http://" + listener.Addr().String()
+		o.PublicURL = scheme + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log})
@@ -78,13 +93,13 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(filepath.Join(o.Dir, "journal"))
+	j, err := journal.OpenWith(filepath.Join(o.Dir, "journal"), o.Journal)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	s := &server{o: o, reg: reg, journal: j, stats: &beacon.Stats{}, log: o.Log}
-	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats})
+	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats, Journal: j})
 	if err != nil {
 		return err
 	}
@@ -106,6 +121,7 @@ func (s *server) handler(console http.Handler) http.Handler {
 		Record:    s.record,
 		Rendition: s.reg.RenditionNum,
 		Stats:     s.stats,
+		Proxies:   s.o.Proxies,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, prefix := range []string{"/l/", "/m/", "/p/"} {
@@ -132,8 +148,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
+	if s.o.TLSCert != "" {
+		ready.URL = "https://" + listener.Addr().String()
+	}
 	if s.o.DNS != "" {
-		dns, err := beacon.ServeDNS(ctx, beacon.DNSConfig{Addr: s.o.DNS, Zone: s.o.Zone, Keyring: s.reg.Keyring(), Record: s.record, Stats: s.stats})
+		name := s.o.Name
+		name.Addr, name.Zone, name.Keyring, name.Journal, name.Stats = s.o.DNS, s.o.Zone, s.reg.Keyring(), s.journal, s.stats
+		name.Cookies = s.reg.Keyring().CookieSecrets()
+		dns, err := beacon.ServeDNS(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -154,13 +176,20 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 		})
 	}
 	part("http", func(context.Context) error {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		var err error
+		if s.o.TLSCert != "" {
+			err = web.ServeTLS(listener, s.o.TLSCert, s.o.TLSKey)
+		} else {
+			err = web.Serve(listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
 	part("hits", s.ingest)
 	part("alerts", s.reg.Deliver)
+	part("leads", s.followLeads)
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -193,6 +222,32 @@ func (s *server) ingest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// leadsEvery is how long a lead waits at least.
+const leadsEvery = 5 * time.Second
+
+// followLeads scans pages that hits named as their origin, one after another.
+func (s *server) followLeads(ctx context.Context) error {
+	if s.o.Leads == nil {
+		return nil
+	}
+	tick := time.NewTicker(leadsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		leads, err := s.reg.Leads(ctx, 1)
+		if err == nil && len(leads) > 0 {
+			_, err = s.reg.FollowLead(ctx, leads[0], *s.o.Leads)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "lead not followed to its end", "error", err)
 		}
 	}
 }
