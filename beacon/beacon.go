@@ -86,8 +86,12 @@ const (
 // hitFormat is the first byte of a stored hit.
 const hitFormat = 1
 
-// MarshalBinary writes a hit for the journal: a format byte, then JSON.
+// MarshalBinary writes a hit for the journal: a format byte, then what
+// appendHTTP writes, or JSON.
 func (h Hit) MarshalBinary() ([]byte, error) {
+	if data, ok := h.appendHTTP(make([]byte, 0, 512)); ok {
+		return data, nil
+	}
 	data, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("write hit %s: %w", h.ID, err)
@@ -100,8 +104,11 @@ func (h *Hit) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("read hit: the record is empty")
 	}
-	if data[0] == dnsHitFormat {
+	switch data[0] {
+	case dnsHitFormat:
 		return h.readDNS(data)
+	case httpHitFormat:
+		return h.readHTTP(data)
 	}
 	if data[0] != hitFormat {
 		return fmt.Errorf("read hit: format %d is newer than this program understands", data[0])

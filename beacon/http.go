@@ -29,6 +29,7 @@ type HTTPConfig struct {
 	Landing   []byte                                                           // HTML that links answer with; nil: a plain page
 	Self      func(*http.Request) bool                                         // whether a request is one of our own fetches; nil: none is
 	Stats     *Stats                                                           // nil: counted nowhere
+	Neutral   func() bool                                                      // while true pictures are neutral copies, whoever asks; nil: never
 	Proxies   []netip.Prefix                                                   // whose X-Forwarded-For is believed; nil: nobody's
 }
 
@@ -50,6 +51,7 @@ var plainPage = []byte("<!doctype html>\n<html lang=\"en\">\n<head><meta charset
 type httpBeacon struct {
 	HTTPConfig
 	buffers sync.Pool // *[]byte: room for a rendition
+	sums    sums
 }
 
 // NewHTTP answers links (/l/TOKEN), pictures (/m/TOKEN.jpg) and pixels
@@ -157,6 +159,9 @@ func (b *httpBeacon) open(path string) (kind string, t canary.Token, ok bool) {
 		return "", t, false
 	}
 	t, err := b.Keyring.OpenToken(rest[:canary.TokenLength])
+	if err == nil && kind == KindPicture && t.Kind == canary.KindPicture && b.Neutral != nil && b.Neutral() {
+		t.Viewer = canary.Neutral // nobody's copy, so nobody's exposure; the path still tells whose link it was
+	}
 	return kind, t, err == nil
 }
 
@@ -172,27 +177,32 @@ func (b *httpBeacon) describe(h *Hit, r *http.Request) {
 // trust, the last address in X-Forwarded-For that is none. Whatever stands before
 // that one was written by the requester.
 func (b *httpBeacon) requester(r *http.Request) (addr, via string) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !b.trusted(peer.Addr()) {
-		return r.RemoteAddr, ""
+	return b.forwarded(r.RemoteAddr, strings.Join(r.Header.Values("X-Forwarded-For"), ","))
+}
+
+// forwarded is requester by the peer's address and the header's values.
+func (b *httpBeacon) forwarded(remote, header string) (addr, via string) {
+	if len(b.Proxies) == 0 {
+		return remote, ""
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil || !b.trusted(peer.Addr()) {
+		return remote, ""
+	}
+	for _, hop := range slices.Backward(strings.Split(header, ",")) {
 		hop = strings.TrimSpace(hop)
 		at, err := netip.ParseAddr(hop)
-		if err != nil {
-			if withPort, portErr := netip.ParseAddrPort(hop); portErr == nil {
-				at, err = withPort.Addr(), nil
-			}
+		if withPort, portErr := netip.ParseAddrPort(hop); err != nil && portErr == nil {
+			at, err = withPort.Addr(), nil
 		}
 		if err != nil {
 			break // no address: nothing before it can be believed
 		}
 		if at = at.Unmap().WithZone(""); !b.trusted(at) {
-			return at.String(), r.RemoteAddr
+			return at.String(), remote
 		}
 	}
-	return r.RemoteAddr, ""
+	return remote, ""
 }
 
 func (b *httpBeacon) trusted(a netip.Addr) bool {
@@ -228,8 +238,7 @@ func (b *httpBeacon) picture(w *recordingWriter, r *http.Request, hit *Hit) bool
 		return false
 	}
 	*buf = data[:0]
-	sum := sha256.Sum256(data)
-	hit.SHA256 = hex.EncodeToString(sum[:])
+	hit.SHA256 = b.sums.of(hit.Token, data)
 	h := w.Header()
 	h.Set("Content-Type", "image/jpeg")
 	h.Set("ETag", `"`+hit.SHA256[:32]+`"`)
@@ -328,3 +337,32 @@ func (w *recordingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter
 
 // writerOnly hides ReadFrom from io.Copy.
 type writerOnly struct{ io.Writer }
+
+// mostSums bounds the sums that are remembered, about 10 MB.
+const mostSums = 1 << 16
+
+// sums remembers the SHA-256 of renditions: a viewer's copy of a picture is the
+// same for ever, and hashing it costs several times what sending it does.
+type sums struct {
+	mu    sync.Mutex // guards known
+	known map[canary.Token]string
+}
+
+// of is the SHA-256 of a rendition, lower-case hex.
+func (s *sums) of(t canary.Token, data []byte) string {
+	s.mu.Lock()
+	sum, ok := s.known[t]
+	s.mu.Unlock()
+	if ok {
+		return sum
+	}
+	b := sha256.Sum256(data)
+	sum = hex.EncodeToString(b[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= mostSums {
+		s.known = map[canary.Token]string{}
+	}
+	s.known[t] = sum
+	return sum
+}

@@ -12,11 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"birdring/beacon"
 	"birdring/beacon/journal"
+	"birdring/canary"
 	"birdring/registry"
 )
 
@@ -50,6 +54,7 @@ type server struct {
 	reg     *registry.Registry
 	journal *journal.Journal
 	stats   *beacon.Stats
+	neutral atomic.Bool // every picture is the neutral copy
 	log     *slog.Logger
 }
 
@@ -68,9 +73,6 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	scheme := "http://"
 	if o.TLSCert != "" {
 		scheme = "https://"
-		if _, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey); err != nil {
-			return fmt.Errorf("certificate %s with key %s: %w", o.TLSCert, o.TLSKey, err)
-		}
 	}
 	if o.PublicURL == "" {
 		o.PublicURL = scheme + listener.Addr().String()
@@ -103,7 +105,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, listener, s.handler(console), token)
+	return s.run(ctx, listener, console, token)
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -114,17 +116,28 @@ func listen(addr string) (net.Listener, error) {
 	return l, err
 }
 
-// handler sends beacon paths to the beacon and everything else to the console.
-func (s *server) handler(console http.Handler) http.Handler {
-	hits := beacon.NewHTTP(beacon.HTTPConfig{
-		Keyring:   s.reg.Keyring(),
-		Record:    s.record,
-		Rendition: s.reg.RenditionNum,
-		Stats:     s.stats,
-		Proxies:   s.o.Proxies,
+// beacons answers links, pictures and pixels.
+func (s *server) beacons() http.Handler {
+	return beacon.NewHTTP(beacon.HTTPConfig{
+		Keyring: s.reg.Keyring(),
+		Record:  s.record,
+		Rendition: func(dst []byte, object uint32, v canary.Viewer) ([]byte, error) {
+			out, err := s.reg.RenditionNum(dst, object, v)
+			if errors.Is(err, registry.ErrNotFound) {
+				err = fmt.Errorf("%w: %w", beacon.ErrNoPicture, err)
+			}
+			return out, err
+		},
+		Neutral: s.neutral.Load,
+		Stats:   s.stats,
+		Proxies: s.o.Proxies,
 	})
+}
+
+// split sends beacon paths to the beacon and everything else to the console.
+func split(hits, console http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, prefix := range []string{"/l/", "/m/", "/p/"} {
+		for _, prefix := range []string{beacon.LinkPath, beacon.PicturePath, beacon.PixelPath} {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				hits.ServeHTTP(w, r)
 				return
@@ -132,6 +145,28 @@ func (s *server) handler(console http.Handler) http.Handler {
 		}
 		console.ServeHTTP(w, r)
 	})
+}
+
+// neutralEvery is how soon a change of the switch is seen.
+const neutralEvery = 5 * time.Second
+
+// watchNeutral follows the switch that makes every picture neutral.
+func (s *server) watchNeutral(ctx context.Context) error {
+	tick := time.NewTicker(neutralEvery)
+	defer tick.Stop()
+	for {
+		on, err := s.reg.NeutralOnly(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "switch for neutral copies not read, it stays as it is", "error", err)
+		} else if err == nil && s.neutral.Swap(on) != on {
+			s.log.WarnContext(ctx, "switch for neutral copies changed", "on", on)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // record puts a hit on disk before anybody gets an answer.
@@ -144,7 +179,7 @@ func (s *server) record(_ context.Context, h beacon.Hit) error {
 }
 
 // run serves until ctx ends, then lets requests finish and takes in what is left.
-func (s *server) run(ctx context.Context, listener net.Listener, handler http.Handler, token string) error {
+func (s *server) run(ctx context.Context, listener net.Listener, console http.Handler, token string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
@@ -162,8 +197,18 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 		defer dns.Close()
 		ready.DNS = dns.Addr()
 	}
+	on, err := s.reg.NeutralOnly(ctx)
+	if err != nil {
+		return err
+	}
+	s.neutral.Store(on) // before the first request
+	secured, err := s.tls()
+	if err != nil {
+		return err
+	}
+	hits := s.beacons()
 	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		Handler: split(hits, console), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -175,18 +220,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 			}
 		})
 	}
-	part("http", func(context.Context) error {
-		var err error
-		if s.o.TLSCert != "" {
-			err = web.ServeTLS(listener, s.o.TLSCert, s.o.TLSKey)
-		} else {
-			err = web.Serve(listener)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	front, err := beacon.NewFront(hits, web, secured)
+	if err != nil {
+		return err
+	}
+	part("http", func(context.Context) error { return front.Serve(netutil.LimitListener(listener, maxConnections)) })
+	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
 	part("alerts", s.reg.Deliver)
 	part("leads", s.followLeads)
@@ -197,13 +236,28 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 	cause := context.Cause(ctx)
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
-	err := web.Shutdown(grace)
+	err = errors.Join(listener.Close(), front.Shutdown(grace))
 	work.Wait()
 	_, last := s.reg.IngestJournal(grace, s.journal)
 	if errors.Is(cause, context.Canceled) {
 		cause = nil // asked to stop
 	}
 	return errors.Join(cause, err, last)
+}
+
+// maxConnections bounds those of HTTP.
+const maxConnections = 16 << 10
+
+// tls is the configuration of --tls-cert, nil for none.
+func (s *server) tls() (*tls.Config, error) {
+	if s.o.TLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(s.o.TLSCert, s.o.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", s.o.TLSCert, s.o.TLSKey, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // ingestEvery is how long a hit waits in the journal until the registry has it.
