@@ -38,6 +38,7 @@ const (
 	headerTime  = 5 * time.Second
 	writeTime   = time.Minute
 	idleTime    = time.Minute
+	sendBuffer  = 512 << 10
 )
 
 // NewFront puts a front before a server, which must answer the same requests
@@ -117,8 +118,11 @@ func (f *Front) Shutdown(ctx context.Context) error {
 // frontBuffers lends a connection its room.
 var frontBuffers = sync.Pool{New: func() any { return &frontBuffer{in: make([]byte, frontHeader)} }}
 
+// frontOut lends an answer its room.
+var frontOut = sync.Pool{New: func() any { return new([]byte) }}
+
 type frontBuffer struct {
-	in, out []byte
+	in      []byte
 	ids     *hitIDs
 	request frontRequest
 }
@@ -140,6 +144,9 @@ func (f *Front) conn(c net.Conn) {
 			f.others.give(c)
 			return
 		}
+	}
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetWriteBuffer(sendBuffer) // smaller: a picture takes several steps
 	}
 	b := frontBuffers.Get().(*frontBuffer)
 	defer frontBuffers.Put(b)
@@ -309,7 +316,10 @@ func (f *Front) answer(c net.Conn, b *frontBuffer) bool {
 		return false
 	}
 	count := &f.beacon.Stats.HTTP
-	out, sum := b.out, ""
+	// Lent for one answer, not for the connection: what was sent last is still in the cache.
+	lent := frontOut.Get().(*[]byte)
+	defer frontOut.Put(lent)
+	out, sum := *lent, ""
 	const room = 640 // for the header, before the body
 	if cap(out) < room {
 		out = make([]byte, room, 4<<10)
@@ -325,13 +335,10 @@ func (f *Front) answer(c net.Conn, b *frontBuffer) bool {
 		if out, err = f.beacon.Rendition(out, token.Object, token.Viewer); err != nil {
 			return false
 		}
-		if cap(out) <= 8<<20 {
-			b.out = out[:0]
-		}
 		sum = f.beacon.sums.of(token, out[room:])
 	}
-	if kind != KindPicture {
-		b.out = out[:0]
+	if cap(out) <= 8<<20 {
+		*lent = out[:0]
 	}
 	data := out[room:]
 	count.received.Add(1)

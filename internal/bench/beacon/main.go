@@ -125,6 +125,9 @@ func (b *bench) print() error {
 	}{len(b.rows), short})
 }
 
+// progress tells on stderr how far it is.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
 // median of an odd number of values, the upper one of two in the middle otherwise.
 func median(v []float64) float64 {
 	v = slices.Clone(v)

@@ -49,7 +49,7 @@ func start(cmd *exec.Cmd) (*child, error) {
 	if err := pin(serverCore); err != nil {
 		return nil, err
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	err := cmd.Start()
 	if err := errors.Join(err, pin(loadCore)); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
@@ -57,9 +57,9 @@ func start(cmd *exec.Cmd) (*child, error) {
 	return &child{cmd}, nil
 }
 
-// kill ends the process at once and waits for it.
+// kill ends the process and those it started at once, and waits for it.
 func (c *child) kill() {
-	_ = c.cmd.Process.Kill() // has ended already
+	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) // has ended already
 	_ = c.cmd.Wait()         // killed
 }
 
