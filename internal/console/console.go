@@ -141,6 +141,20 @@ func (c *Console) health(ctx context.Context) (health, error) {
 	return out, nil
 }
 
+// sinkFull says why fetches could not be recorded; nil while they can.
+func (c *Console) sinkFull() error {
+	if c.journal == nil {
+		return nil
+	}
+	if err := c.journal.Err(); err != nil {
+		return err
+	}
+	if held, quota := c.journal.Held(); quota > 0 && held > quota*9/10 {
+		return fmt.Errorf("the journal is nearly full, %d of %d MiB", held>>20, quota>>20)
+	}
+	return nil
+}
+
 // healthz answers 200 while all is well and 503 otherwise; why, only to the own
 // machine and to holders of a key: the address is the one viewers see.
 func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {

@@ -60,7 +60,7 @@ func start(cmd *exec.Cmd) (*child, error) {
 // kill ends the process and those it started at once, and waits for it.
 func (c *child) kill() {
 	_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) // has ended already
-	_ = c.cmd.Wait()         // killed
+	_ = c.cmd.Wait()                                      // killed
 }
 
 // ours starts this program again as a server and reads what it says first.

@@ -21,3 +21,15 @@ CREATE TABLE leads (
 	result     TEXT    NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX leads_waiting ON leads (first_at) WHERE scanned_at IS NULL;
+
+-- Drills: test viewers fetched their copies the way real ones do. Insert-only:
+-- together they are the measured error rate of the chain.
+CREATE TABLE drills (
+	id      INTEGER PRIMARY KEY,
+	at      INTEGER NOT NULL,
+	base    TEXT    NOT NULL, -- where the copies were fetched from
+	viewer  INTEGER NOT NULL REFERENCES viewers (number),
+	picture INTEGER NOT NULL REFERENCES pictures (num),
+	outcome TEXT    NOT NULL, -- own, other, neutral, changed, failed
+	detail  TEXT    NOT NULL
+) STRICT;
