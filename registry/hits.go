@@ -91,9 +91,9 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 	}
 	r.folding.mu.Lock()
 	defer r.folding.mu.Unlock()
-	var in *intake
-	err = r.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		if in, err = r.newIntake(ctx, tx, w, &r.folding); err != nil {
+	err = r.db.Write(ctx, func(tx *sql.Tx) error {
+		in, err := r.newIntake(ctx, tx, w, &r.folding)
+		if err != nil {
 			return err
 		}
 		for _, rec := range records {
@@ -109,9 +109,9 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 		return err
 	})
 	if err != nil {
+		r.folding.forget()
 		return 0, fmt.Errorf("store hits: %w", err)
 	}
-	r.folding.keep(in.folded)
 	if _, err := j.Remove(to); err != nil {
 		return len(records), fmt.Errorf("shorten journal: %w", err)
 	}

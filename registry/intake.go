@@ -3,9 +3,11 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"sync"
 	"time"
@@ -19,49 +21,40 @@ import (
 // a second.
 const foldEvery = time.Minute
 
-// foldKey is what makes two hits repeats of each other. The spelling of a name
-// and the port do not: resolvers draw both at random.
-type foldKey struct {
-	slot                    int64 // time in units of foldEvery
-	kind, proto, qtype      string
-	token                   canary.Token
-	address, subnet         string
-	agent, referer, origin  string
-	method, path, host, sum string
-	status                  int
-	self                    bool
-}
+// foldKey stands for what makes two hits repeats of each other: everything but
+// the port and the spelling of a name, which resolvers draw at random. 128 bits
+// with a secret seed: nobody makes two of them equal.
+type foldKey [2]uint64
+
+var foldSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
 // folded is the row that stands for a key.
 type folded struct {
 	id, newest string // of the first hit and of the last one counted
-	repeats    int64
-	lastAt     int64 // microseconds
+	repeats    int64  // in this batch
+	lastAt     int64  // microseconds
 }
 
 // folding remembers the rows of the last minutes; a restart forgets them, which
 // costs a row, not a hit.
 type folding struct {
-	mu   sync.Mutex // held while a batch is taken in
-	rows map[foldKey]*folded
-	slot int64 // the newest one
+	mu           sync.Mutex // held while a batch is taken in
+	rows, before map[foldKey]*folded
+	slot         int64 // that rows is of
 }
 
-// keep remembers the rows of a batch that was stored.
-func (f *folding) keep(batch map[foldKey]*folded) {
-	if f.rows == nil {
-		f.rows = map[foldKey]*folded{}
-	}
-	for k, row := range batch {
-		f.slot = max(f.slot, k.slot)
-		f.rows[k] = &folded{id: row.id, newest: row.newest}
-	}
-	for k := range f.rows {
-		if k.slot < f.slot-1 || len(f.rows) > 1<<20 {
-			delete(f.rows, k)
-		}
+// mostFolded bounds the rows remembered of one minute.
+const mostFolded = 1 << 20
+
+// at makes room for hits of a time.
+func (f *folding) at(slot int64) {
+	if f.rows == nil || slot > f.slot || len(f.rows) >= mostFolded {
+		f.rows, f.before, f.slot = map[foldKey]*folded{}, f.rows, max(f.slot, slot)
 	}
 }
+
+// forget is called after a batch that was not stored.
+func (f *folding) forget() { f.rows, f.before = nil, nil }
 
 // intake stores hits inside one transaction.
 type intake struct {
@@ -70,8 +63,9 @@ type intake struct {
 	w       *world
 	ours    string // where our own links and pictures are
 	insert  *sql.Stmt
-	folding *folding // nil: nothing is folded
-	folded  map[foldKey]*folded
+	folding *folding  // nil: nothing is folded
+	counted []*folded // rows with repeats in this batch
+	key     []byte
 	hits    int64
 }
 
@@ -80,7 +74,7 @@ const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, n
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
-	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, insert: stmt, folding: f, folded: map[foldKey]*folded{}}, err
+	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, insert: stmt, folding: f}, err
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -98,9 +92,13 @@ func (in *intake) hit(h beacon.Hit) error {
 	if h.ID == "" {
 		return fmt.Errorf("hit %w: it has no id", ErrInvalid)
 	}
-	key := keyOf(h)
-	if in.repeat(key, h) {
-		return nil
+	var key foldKey
+	if in.folding != nil {
+		in.folding.at(slotOf(h))
+		key = in.keyOf(h)
+		if in.repeat(key, h) {
+			return nil
+		}
 	}
 	res, err := in.insert.ExecContext(in.ctx, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
 		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self,
@@ -112,7 +110,9 @@ func (in *intake) hit(h beacon.Hit) error {
 		return err // the same hit again
 	}
 	in.hits++
-	in.folded[key] = &folded{id: h.ID, newest: h.ID}
+	if in.folding != nil {
+		in.folding.rows[key] = &folded{id: h.ID, newest: h.ID}
+	}
 	if h.Self {
 		return nil
 	}
@@ -126,22 +126,19 @@ func (in *intake) hit(h beacon.Hit) error {
 
 // repeat reports whether a hit is a repeat of one that has a row, and counts it there.
 func (in *intake) repeat(key foldKey, h beacon.Hit) bool {
-	if in.folding == nil {
-		return false
-	}
-	row := in.folded[key]
+	row := in.folding.rows[key]
 	if row == nil {
-		known := in.folding.rows[key]
-		if known == nil {
-			return false
-		}
-		row = &folded{id: known.id, newest: known.newest}
-		in.folded[key] = row
+		row = in.folding.before[key]
+	}
+	if row == nil {
+		return false
 	}
 	if h.ID == row.id || h.ID == row.newest {
 		return true // written twice, as after a retry
 	}
-	row.repeats++
+	if row.repeats++; row.repeats == 1 {
+		in.counted = append(in.counted, row)
+	}
 	row.newest = h.ID
 	row.lastAt = max(row.lastAt, h.At.UnixMicro())
 	in.hits++
@@ -150,23 +147,36 @@ func (in *intake) repeat(key foldKey, h beacon.Hit) bool {
 
 // close writes the counts of the batch.
 func (in *intake) close() error {
-	for _, row := range in.folded {
-		if row.repeats == 0 {
-			continue
-		}
+	for _, row := range in.counted {
 		if _, err := in.tx.ExecContext(in.ctx, `UPDATE hits SET repeats = repeats + ?, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?`, row.repeats, row.lastAt, row.id); err != nil {
 			return errors.Join(err, in.insert.Close())
 		}
+		row.repeats = 0
 	}
 	return errors.Join(count(in.ctx, in.tx, "hits", in.hits), in.insert.Close())
 }
 
-func keyOf(h beacon.Hit) foldKey {
-	return foldKey{
-		slot: h.At.UnixMicro() / foldEvery.Microseconds(), kind: h.Kind, proto: h.Proto, qtype: h.QType, token: h.Token,
-		address: hostOf(h.Addr), subnet: h.Subnet, agent: h.UserAgent, referer: h.Referer, origin: h.Origin,
-		method: h.Method, path: h.Path, host: h.Host, sum: h.SHA256, status: h.Status, self: h.Self,
+func slotOf(h beacon.Hit) int64 { return h.At.UnixMicro() / foldEvery.Microseconds() }
+
+func (in *intake) keyOf(h beacon.Hit) (key foldKey) {
+	b := in.key[:0]
+	for _, n := range [...]uint64{
+		uint64(slotOf(h)), uint64(h.Token.Kind), uint64(h.Token.Object), uint64(h.Token.Viewer), uint64(h.Status), uint64(h.Bytes),
+	} {
+		b = binary.LittleEndian.AppendUint64(b, n)
 	}
+	for _, s := range [...]string{h.Kind, h.Proto, h.QType, hostOf(h.Addr), hostOf(h.Via), h.Subnet, h.UserAgent, h.Referer, h.Origin, h.Method, h.Path, h.Host, h.SHA256} {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	if h.Self {
+		b = append(b, 1)
+	}
+	in.key = b
+	for i, seed := range foldSeeds {
+		key[i] = maphash.Bytes(seed, b)
+	}
+	return key
 }
 
 // hostOf is an address without its port.
