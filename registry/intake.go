@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"birdring/beacon"
+	"birdring/beacon/visit"
 	"birdring/canary"
 )
 
@@ -62,6 +63,7 @@ type intake struct {
 	tx      *sql.Tx
 	w       *world
 	ours    string // where our own links and pictures are
+	visit   *visit.Rules
 	insert  *sql.Stmt
 	folding *folding  // nil: nothing is folded
 	counted []*folded // rows with repeats in this batch
@@ -69,12 +71,12 @@ type intake struct {
 	hits    int64
 }
 
-const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self, proto, cookie, proved, via)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self, proto, cookie, proved, via, class, reason)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
-	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, insert: stmt, folding: f}, err
+	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, visit: r.visit, insert: stmt, folding: f}, err
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -100,9 +102,10 @@ func (in *intake) hit(h beacon.Hit) error {
 			return nil
 		}
 	}
+	class, reason := in.visit.Classify(h)
 	res, err := in.insert.ExecContext(in.ctx, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
 		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self,
-		h.Proto, h.Cookie, h.Proved, h.Via)
+		h.Proto, h.Cookie, h.Proved, h.Via, class, reason)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"birdring/beacon/journal"
+	"birdring/beacon/visit"
 	"birdring/internal/console"
 	"birdring/registry"
 )
@@ -20,7 +21,7 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	o := console.ServeOptions{HTTP: "127.0.0.1:8480"}
 	var registryURL, stream, ack, records string
-	var proxies, answers, nsAddrs []string
+	var proxies, answers, nsAddrs, known, ranges []string
 	var quota int64
 	var follow bool
 	var allow []string
@@ -68,12 +69,18 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
 	cmd.Flags().StringVar(&registryURL, "registry", "", "registry in PostgreSQL (not built yet)")
 	cmd.Flags().StringVar(&stream, "stream", "", "stream of exposures and hits (not built yet)")
-	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
+	cmd.Flags().Uint32Var(&o.Name.Serial, "dns-serial", 0, "SOA serial, the same on all servers of the zone (default: the time)")
+	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
+	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
+	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
 		if registryURL != "" {
 			return errors.New("--registry postgres:// is not built yet; leave it away to use the SQLite registry of --data")
 		}
 		if stream != "" {
 			return errors.New("--stream is not built yet; the HTTP API takes exposures and tells hits")
+		}
+		if o.Visit, err = visitRules(known, ranges); err != nil {
+			return err
 		}
 		if records != "" {
 			text, err := os.ReadFile(records)
@@ -120,4 +127,28 @@ func parseEach[T any](values []string, parse func(string) (T, error), into *[]T,
 		*into = append(*into, t)
 	}
 	return nil
+}
+
+// visitRules reads --known and --ranges.
+func visitRules(known, ranges []string) (*visit.Rules, error) {
+	rules := visit.Default()
+	for _, k := range known {
+		if err := rules.Allow(k); err != nil {
+			return nil, usagef("--known: %v", err)
+		}
+	}
+	for _, r := range ranges {
+		class, file, ok := strings.Cut(r, "=")
+		if !ok {
+			return nil, usagef("--ranges %q: want CLASS=FILE", r)
+		}
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = rules.Ranges(class, file, data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rules, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"birdring/beacon"
 	"birdring/beacon/journal"
+	"birdring/beacon/visit"
 	"birdring/canary"
 	"birdring/registry"
 )
@@ -36,6 +37,7 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
+	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
 	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
@@ -78,7 +80,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		o.PublicURL = scheme + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log})
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log, Visit: o.Visit})
 	if err != nil {
 		return err
 	}
