@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles sim readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon soak sim readme demo clean
 
 all: build
 
@@ -73,6 +73,15 @@ NAMES ?=
 HUGE  ?=
 bench-handles:
 	@BIRDRING_HUGE=$(HUGE) $(GO) run ./internal/bench/handles -names "$(NAMES)"
+
+# DNS and HTTP beacons and ingest against NSD, nginx and SQLite in the same run.
+bench-beacon:
+	$(GO) run ./internal/bench/beacon
+
+# Ten minutes of mixed load with no hit lost, ten of flood with flat memory. SOAK=1m for a short one.
+SOAK ?= 10m
+soak:
+	$(GO) run ./internal/bench/beacon -soak $(SOAK)
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -48,10 +48,14 @@ type Hit struct {
 	Name      string       `json:"name,omitempty"`   // DNS: the name as it was asked, case kept
 	QType     string       `json:"qtype,omitempty"`  // DNS: A, AAAA, TXT, TYPE1234, ...
 	Subnet    string       `json:"subnet,omitempty"` // DNS: client subnet that the resolver named
+	Proto     string       `json:"proto,omitempty"`  // DNS: udp or tcp
+	Cookie    string       `json:"cookie,omitempty"` // DNS: the client's cookie (RFC 7873), hex: the same resolver again
+	Proved    bool         `json:"proved,omitempty"` // DNS: the address is not forged: by TCP, or it returned a cookie of ours
 	Method    string       `json:"method,omitempty"`
 	Path      string       `json:"path,omitempty"`
 	Host      string       `json:"host,omitempty"`
-	Addr      string       `json:"addr"` // address and port of the peer; forwarding headers are not believed
+	Addr      string       `json:"addr"`          // address and port of the peer, or the address that a trusted proxy forwards for
+	Via       string       `json:"via,omitempty"` // HTTP: the trusted proxy that named Addr
 	UserAgent string       `json:"user_agent,omitempty"`
 	Referer   string       `json:"referer,omitempty"`
 	Origin    string       `json:"origin,omitempty"`
@@ -82,8 +86,12 @@ const (
 // hitFormat is the first byte of a stored hit.
 const hitFormat = 1
 
-// MarshalBinary writes a hit for the journal: a format byte, then JSON.
+// MarshalBinary writes a hit for the journal: a format byte, then what
+// appendHTTP writes, or JSON.
 func (h Hit) MarshalBinary() ([]byte, error) {
+	if data, ok := h.appendHTTP(make([]byte, 0, 512)); ok {
+		return data, nil
+	}
 	data, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("write hit %s: %w", h.ID, err)
@@ -91,10 +99,16 @@ func (h Hit) MarshalBinary() ([]byte, error) {
 	return append([]byte{hitFormat}, data...), nil
 }
 
-// UnmarshalBinary reads what MarshalBinary wrote.
+// UnmarshalBinary reads a hit from the journal.
 func (h *Hit) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("read hit: the record is empty")
+	}
+	switch data[0] {
+	case dnsHitFormat:
+		return h.readDNS(data)
+	case httpHitFormat:
+		return h.readHTTP(data)
 	}
 	if data[0] != hitFormat {
 		return fmt.Errorf("read hit: format %d is newer than this program understands", data[0])

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +29,8 @@ type HTTPConfig struct {
 	Landing   []byte                                                           // HTML that links answer with; nil: a plain page
 	Self      func(*http.Request) bool                                         // whether a request is one of our own fetches; nil: none is
 	Stats     *Stats                                                           // nil: counted nowhere
+	Neutral   func() bool                                                      // while true pictures are neutral copies, whoever asks; nil: never
+	Proxies   []netip.Prefix                                                   // whose X-Forwarded-For is believed; nil: nobody's
 }
 
 // Paths that NewHTTP answers, each followed by a token.
@@ -47,12 +51,13 @@ var plainPage = []byte("<!doctype html>\n<html lang=\"en\">\n<head><meta charset
 type httpBeacon struct {
 	HTTPConfig
 	buffers sync.Pool // *[]byte: room for a rendition
+	sums    sums
 }
 
 // NewHTTP answers links (/l/TOKEN), pictures (/m/TOKEN.jpg) and pixels
 // (/p/TOKEN.gif). It is the one place that serves a rendition: one body with its
 // length, a strong ETag, ranges and conditional requests, never to be kept by a
-// shared cache. It never redirects and believes no forwarding header.
+// shared cache. It never redirects and believes forwarding headers of listed proxies only.
 //
 // Whatever follows the token in the path is ignored, so that a link somebody
 // decorated is still a hit.
@@ -92,7 +97,7 @@ func (b *httpBeacon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	hit, err := newHit(kind, token)
 	if err != nil {
-		b.Stats.recorded(err)
+		b.Stats.recorded(1, err)
 		count.end(Lost)
 		unavailable(w)
 		return
@@ -154,15 +159,54 @@ func (b *httpBeacon) open(path string) (kind string, t canary.Token, ok bool) {
 		return "", t, false
 	}
 	t, err := b.Keyring.OpenToken(rest[:canary.TokenLength])
+	if err == nil && kind == KindPicture && t.Kind == canary.KindPicture && b.Neutral != nil && b.Neutral() {
+		t.Viewer = canary.Neutral // nobody's copy, so nobody's exposure; the path still tells whose link it was
+	}
 	return kind, t, err == nil
 }
 
 // describe keeps what the requester said about itself, shortened.
 func (b *httpBeacon) describe(h *Hit, r *http.Request) {
 	h.Method, h.Path, h.Host = cut(r.Method, maxMethod), cut(r.URL.Path, maxPath), cut(r.Host, maxHost)
-	h.Addr = r.RemoteAddr
+	h.Addr, h.Via = b.requester(r)
 	h.UserAgent, h.Referer, h.Origin = cut(r.UserAgent(), maxHeader), cut(r.Referer(), maxHeader), cut(r.Header.Get("Origin"), maxHeader)
 	h.Self = b.Self != nil && b.Self(r)
+}
+
+// requester is who a request comes from: the peer, or, if that is a proxy we
+// trust, the last address in X-Forwarded-For that is none. Whatever stands before
+// that one was written by the requester.
+func (b *httpBeacon) requester(r *http.Request) (addr, via string) {
+	return b.forwarded(r.RemoteAddr, strings.Join(r.Header.Values("X-Forwarded-For"), ","))
+}
+
+// forwarded is requester by the peer's address and the header's values.
+func (b *httpBeacon) forwarded(remote, header string) (addr, via string) {
+	if len(b.Proxies) == 0 {
+		return remote, ""
+	}
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil || !b.trusted(peer.Addr()) {
+		return remote, ""
+	}
+	for _, hop := range slices.Backward(strings.Split(header, ",")) {
+		hop = strings.TrimSpace(hop)
+		at, err := netip.ParseAddr(hop)
+		if withPort, portErr := netip.ParseAddrPort(hop); err != nil && portErr == nil {
+			at, err = withPort.Addr(), nil
+		}
+		if err != nil {
+			break // no address: nothing before it can be believed
+		}
+		if at = at.Unmap().WithZone(""); !b.trusted(at) {
+			return at.String(), remote
+		}
+	}
+	return remote, ""
+}
+
+func (b *httpBeacon) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(b.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
 // record makes a hit durable. It is called once, before the first byte of the
@@ -173,7 +217,7 @@ func (b *httpBeacon) record(r *http.Request, h Hit, status, length int) error {
 		h.Kind, h.Bytes = KindFetch, length
 	}
 	err := b.Record(context.WithoutCancel(r.Context()), h)
-	b.Stats.recorded(err)
+	b.Stats.recorded(1, err)
 	return err
 }
 
@@ -194,8 +238,7 @@ func (b *httpBeacon) picture(w *recordingWriter, r *http.Request, hit *Hit) bool
 		return false
 	}
 	*buf = data[:0]
-	sum := sha256.Sum256(data)
-	hit.SHA256 = hex.EncodeToString(sum[:])
+	hit.SHA256 = b.sums.of(hit.Token, data)
 	h := w.Header()
 	h.Set("Content-Type", "image/jpeg")
 	h.Set("ETag", `"`+hit.SHA256[:32]+`"`)
@@ -307,3 +350,32 @@ func (w *recordingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter
 
 // writerOnly hides ReadFrom from io.Copy.
 type writerOnly struct{ io.Writer }
+
+// mostSums bounds the sums that are remembered, about 10 MB.
+const mostSums = 1 << 16
+
+// sums remembers the SHA-256 of renditions: a viewer's copy of a picture is the
+// same for ever, and hashing it costs several times what sending it does.
+type sums struct {
+	mu    sync.Mutex // guards known
+	known map[canary.Token]string
+}
+
+// of is the SHA-256 of a rendition, lower-case hex.
+func (s *sums) of(t canary.Token, data []byte) string {
+	s.mu.Lock()
+	sum, ok := s.known[t]
+	s.mu.Unlock()
+	if ok {
+		return sum
+	}
+	b := sha256.Sum256(data)
+	sum = hex.EncodeToString(b[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= mostSums {
+		s.known = map[canary.Token]string{}
+	}
+	s.known[t] = sum
+	return sum
+}

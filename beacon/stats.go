@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,12 +23,13 @@ const (
 	Malformed                  // no query we can read
 	Unsupported                // other opcodes, newer EDNS
 	Dropped                    // answers sent to us, source port 0
+	Limited                    // too many answers to one network: a hit is recorded, the answer is none or "ask by TCP"
 	outcomes
 )
 
 // outcomeNames are used in health pages and metrics.
 var outcomeNames = [outcomes]string{
-	"answered", "lost", "failed", "forged", "own", "refused", "malformed", "unsupported", "dropped",
+	"answered", "lost", "failed", "forged", "own", "refused", "malformed", "unsupported", "dropped", "limited",
 }
 
 // String is the outcome in one lower-case word.
@@ -42,7 +44,12 @@ func (o Outcome) String() string {
 // ready to use; it is safe for concurrent use.
 type Stats struct {
 	DNS, HTTP Counters
-	failure   struct {
+	journaled atomic.Uint64
+	drops     struct {
+		mu      sync.Mutex // guards what follows
+		sockets []*net.UDPConn
+	}
+	failure struct {
 		mu    sync.Mutex // guards what follows
 		err   error      // why the newest attempt to record failed; nil after a success
 		since time.Time
@@ -97,8 +104,32 @@ func (s *Stats) Err() error {
 		s.failure.since.Format(time.RFC3339), s.DNS.Count(Lost)+s.HTTP.Count(Lost), s.failure.err)
 }
 
-// recorded remembers how an attempt to record went.
-func (s *Stats) recorded(err error) {
+// Journaled is the number of hits that were recorded.
+func (s *Stats) Journaled() uint64 { return s.journaled.Load() }
+
+// KernelDrops is how many DNS queries the system threw away because the server
+// did not take them in time; nobody received those.
+func (s *Stats) KernelDrops() (n uint64) {
+	s.drops.mu.Lock()
+	defer s.drops.mu.Unlock()
+	for _, c := range s.drops.sockets {
+		n += socketDrops(c)
+	}
+	return n
+}
+
+// watchDrops makes KernelDrops look at sockets.
+func (s *Stats) watchDrops(sockets []*net.UDPConn) {
+	s.drops.mu.Lock()
+	defer s.drops.mu.Unlock()
+	s.drops.sockets = append(s.drops.sockets, sockets...)
+}
+
+// recorded remembers how an attempt to record n hits went.
+func (s *Stats) recorded(n int, err error) {
+	if err == nil {
+		s.journaled.Add(uint64(n))
+	}
 	if err == nil && !s.failing.Load() {
 		return
 	}

@@ -171,6 +171,15 @@ func (k *Keyring) Coin(account, decoy string, share float64) bool {
 	return float64(k.uniform("coin/v1", account, decoy)) < max(0, share)*math.Exp2(64)
 }
 
+// CookieSecrets are the secrets of DNS cookies (RFC 9018) that all servers with
+// this keyring share, that of the newest epoch first.
+func (k *Keyring) CookieSecrets() (secrets [][16]byte) {
+	for i := len(k.epochs) - 1; i >= 0; i-- {
+		secrets = append(secrets, [16]byte(derive(k.epochs[i].secret, "birdring/dns-cookie/v1", 16)))
+	}
+	return secrets
+}
+
 // Moment is a keyed number in [0, 1), for times that nobody outside may guess.
 func (k *Keyring) Moment(label string) float64 {
 	return float64(k.uniform("moment/v1", label)>>11) / (1 << 53)

@@ -3,19 +3,16 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 
 	"birdring/beacon"
 	"birdring/beacon/journal"
-	"birdring/canary"
 	"birdring/registry/sqlstore"
 )
 
 // ingestMost is how many records are taken in by one transaction.
-const ingestMost = 1000
+const ingestMost = 5000
 
 // localJournal is the name under which the cursor of this folder's journal is kept.
 const localJournal = "local"
@@ -29,7 +26,13 @@ func (r *Registry) ReportHit(ctx context.Context, h beacon.Hit) error {
 	if err != nil {
 		return err
 	}
-	err = r.db.Group(ctx, func(tx *sql.Tx) error { return insertHit(ctx, tx, w, h) })
+	err = r.db.Group(ctx, func(tx *sql.Tx) error {
+		in, err := r.newIntake(ctx, tx, w, nil)
+		if err != nil {
+			return err
+		}
+		return errors.Join(in.hit(h), in.close())
+	})
 	if err != nil {
 		return fmt.Errorf("record hit: %w", err)
 	}
@@ -86,17 +89,27 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 	if err != nil {
 		return 0, err
 	}
+	r.folding.mu.Lock()
+	defer r.folding.mu.Unlock()
 	err = r.db.Write(ctx, func(tx *sql.Tx) error {
+		in, err := r.newIntake(ctx, tx, w, &r.folding)
+		if err != nil {
+			return err
+		}
 		for _, rec := range records {
-			if err := ingest(ctx, tx, w, rec); err != nil {
-				return err
+			if err := in.record(rec); err != nil {
+				return errors.Join(err, in.close())
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO journals (name, segment, offset) VALUES (?, ?, ?)
+		if err := in.close(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO journals (name, segment, offset) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, localJournal, int64(to.Segment), to.Offset)
 		return err
 	})
 	if err != nil {
+		r.folding.forget()
 		return 0, fmt.Errorf("store hits: %w", err)
 	}
 	if _, err := j.Remove(to); err != nil {
@@ -114,41 +127,6 @@ func (r *Registry) cursor(ctx context.Context) (p journal.Position, err error) {
 	return p, sqlstore.Explain(err)
 }
 
-// ingest stores one record. One that cannot be read is kept as the case of an
-// alarm: it must not stop those behind it.
-func ingest(ctx context.Context, tx *sql.Tx, w *world, rec []byte) error {
-	var h beacon.Hit
-	if err := h.UnmarshalBinary(rec); err != nil {
-		return raiseAlarm(ctx, tx, "journal", fmt.Sprintf("a record of the journal cannot be read: %v", err), hex.EncodeToString(rec))
-	}
-	return insertHit(ctx, tx, w, h)
-}
-
-const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-
-// insertHit stores a hit and, when a viewer's picture was sent, its exposure.
-func insertHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error {
-	if h.ID == "" {
-		return fmt.Errorf("hit %w: it has no id", ErrInvalid)
-	}
-	res, err := tx.ExecContext(ctx, hitInsert, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
-		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self)
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err
-	}
-	if err := count(ctx, tx, "hits", 1); err != nil {
-		return err
-	}
-	if h.Kind != beacon.KindFetch || h.Self || h.Token.Viewer < canary.FirstViewer {
-		return nil
-	}
-	return exposeByHit(ctx, tx, w, h)
-}
-
 // exposeByHit records that a viewer's picture was sent. A token that is sealed by
 // our keys but names what the registry does not know shows a defect, for example
 // a restored backup.
@@ -162,11 +140,7 @@ func exposeByHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error 
 		return raiseAlarm(ctx, tx, "token", fmt.Sprintf("a picture was sent for a link to picture %d of viewer %d, which the registry does not know: was a backup restored?", h.Token.Object, h.Token.Viewer), h)
 	}
 	p := w.pictures[i]
-	address := h.Addr
-	if host, _, err := net.SplitHostPort(h.Addr); err == nil {
-		address = host
-	}
 	return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, Fetch{
-		Viewer: h.Token.Viewer, At: h.At, Address: address, UserAgent: h.UserAgent, SHA256: h.SHA256,
+		Viewer: h.Token.Viewer, At: h.At, Address: hostOf(h.Addr), UserAgent: h.UserAgent, SHA256: h.SHA256,
 	})
 }

@@ -75,23 +75,129 @@ func TestIngestIsExactlyOnce(t *testing.T) {
 	write(1, beacon.KindFetch, canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: canary.Neutral})
 	ingest(again, 5)
 
+	// 700 fetches and four hits on the link, one a second: repeats within a minute
+	// are one row; a row that was there before a restart is not found again.
 	hits := rows[registry.HitRow](t, r, "hits", time.Time{}, 0)
-	if len(hits) != total {
-		t.Fatalf("%d hits, want %d", len(hits), total)
+	var told int64
+	for _, h := range hits {
+		told += 1 + h.Repeats
+		if first, last := h.Time.Truncate(time.Minute), h.Last; last != nil && !last.Truncate(time.Minute).Equal(first) {
+			t.Errorf("a row from %v to %v", h.Time, last)
+		}
 	}
-	if h := hits[0]; *h.Account != "alice" || *h.Decoy != d.ID || *h.Photo != d.Avatar || h.Kind != "fetch" {
+	if told != int64(total) || len(hits) != 12+2+2 {
+		t.Fatalf("%d hits in %d rows, want %d in 16", told, len(hits), total)
+	}
+	if h := hits[0]; *h.Account != "alice" || *h.Decoy != d.ID || *h.Photo != d.Avatar || h.Kind != "fetch" || h.Repeats != 59 {
 		t.Errorf("hit %+v", h)
 	}
-	if h := hits[700]; *h.Account != "alice" || *h.Decoy != d.ID || h.Photo != nil || h.Kind != "link" {
+	if h := hits[12]; *h.Account != "alice" || *h.Decoy != d.ID || h.Photo != nil || h.Kind != "link" || h.Repeats != 0 {
 		t.Errorf("hit %+v", h)
 	}
 	exposures := rows[registry.ExposureRow](t, r, "exposures", time.Time{}, 0)
-	if len(exposures) != 700 || exposures[0].Kind != "fetched" || *exposures[0].Address != "192.0.2.7" || *exposures[0].Photo != d.Avatar {
+	if len(exposures) != 12 || exposures[0].Kind != "fetched" || *exposures[0].Address != "192.0.2.7" || *exposures[0].Photo != d.Avatar {
 		t.Errorf("%d exposures, first %+v", len(exposures), exposures[0])
 	}
 	health, err := r.Health(t.Context())
-	if err != nil || health.Alarms != 2 || health.Hits != int64(total) || health.Exposures != 700 {
+	if err != nil || health.Alarms != 2 || health.Hits != int64(total) || health.Exposures != 12 {
 		t.Errorf("health %+v, %v", health, err)
+	}
+}
+
+// What differs in anything but port and spelling is another row.
+func TestOnlyRepeatsAreFolded(t *testing.T) {
+	r, dir := fresh(t)
+	j, err := journal.Open(filepath.Join(dir, "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	base := hit(0, beacon.KindDNS, canary.Token{Kind: canary.KindLink, Object: 1, Viewer: 70000})
+	n := 0
+	add := func(change func(h *beacon.Hit)) {
+		t.Helper()
+		h := base
+		n++
+		h.ID = hit(n, "", canary.Token{}).ID
+		change(&h)
+		rec, err := h.MarshalBinary()
+		if err == nil {
+			err = j.Append(rec)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(func(*beacon.Hit) {})
+	add(func(h *beacon.Hit) { h.Addr = "192.0.2.7:9" })
+	add(func(h *beacon.Hit) { h.Name = "OTHER.Spelling" })
+	add(func(h *beacon.Hit) { h.At = h.At.Add(59 * time.Second) })
+	others := []func(h *beacon.Hit){
+		func(h *beacon.Hit) { h.At = h.At.Add(time.Minute) },
+		func(h *beacon.Hit) { h.Addr = "192.0.2.8:4711" },
+		func(h *beacon.Hit) { h.QType = "AAAA" },
+		func(h *beacon.Hit) { h.Token.Viewer++ },
+		func(h *beacon.Hit) { h.Token.Object++ },
+		func(h *beacon.Hit) { h.UserAgent = "another" },
+		func(h *beacon.Hit) { h.Referer = "http://a.example/" },
+		func(h *beacon.Hit) { h.Subnet = "198.51.100.0/24" },
+		func(h *beacon.Hit) { h.Self = true },
+		func(h *beacon.Hit) { h.Status = 304 },
+	}
+	for _, change := range others {
+		add(change)
+	}
+	if got, err := r.IngestJournal(t.Context(), j); err != nil || got != n {
+		t.Fatalf("%d taken in, want %d: %v", got, n, err)
+	}
+	hits := rows[registry.HitRow](t, r, "hits", time.Time{}, 0)
+	repeats := int64(0)
+	for _, h := range hits {
+		repeats += h.Repeats
+	}
+	if len(hits) != 1+len(others) || repeats != 3 {
+		t.Errorf("%d rows with %d repeats, want %d with 3", len(hits), repeats, 1+len(others))
+	}
+}
+
+// A Referer opens a lead: a page to be scanned, once, and no more of one site
+// than somebody could look at. It never is evidence.
+func TestRefererOpensALead(t *testing.T) {
+	r, _ := fresh(t)
+	if err := r.SetPublicURL(t.Context(), "https://media.platform.example"); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	report := func(referer, origin string, self bool) {
+		t.Helper()
+		h := hit(n, beacon.KindFetch, canary.Token{Kind: canary.KindLink, Object: 1, Viewer: 70000})
+		h.Kind, h.Referer, h.Origin, h.Self = beacon.KindLink, referer, origin, self
+		n++
+		if err := r.ReportHit(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report("https://clone.example/profile?u=1#top", "", false)
+	report("https://clone.example/profile?u=1", "https://clone.example", false)
+	report("", "https://other-clone.example", false)
+	report("https://media.platform.example/l/x", "", false) // our own page
+	report("https://self.example/", "", true)               // our own scanner
+	for _, bad := range []string{"no url", "javascript:alert(1)", "file:///etc/passwd", "http://user:pw@x.example/", "http://", "null"} {
+		report(bad, "", false)
+	}
+	leads, err := r.Leads(t.Context(), 100)
+	if err != nil || len(leads) != 2 || leads[0].URL != "https://clone.example/profile?u=1" || leads[0].Site != "clone.example" || leads[0].Hits != 2 ||
+		leads[1].Site != "other-clone.example" {
+		t.Errorf("leads %+v, %v", leads, err)
+	}
+	for i := range 100 {
+		report(fmt.Sprintf("https://flood.example/%d", i), "", false)
+	}
+	if leads, err = r.Leads(t.Context(), 1000); err != nil || len(leads) != 2+20 {
+		t.Errorf("%d leads after a flood, want 22: %v", len(leads), err)
+	}
+	if got := rows[registry.SiteRow](t, r, "sites", time.Time{}, 0); len(got) != 0 {
+		t.Errorf("a header made a site: %+v", got)
 	}
 }
 

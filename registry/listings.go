@@ -25,7 +25,7 @@ var listings = map[string]listing{
 		time:    `e.at`, key: `e.viewer`, scan: scanExposure,
 	},
 	"hits": {
-		columns: `h.id, h.at, h.kind, h.token_kind, h.object, a.name, v.session, h.name, h.qtype, h.subnet, h.method, h.host, h.path, h.status, h.bytes, h.address, h.user_agent, h.referer, h.origin, h.sha256, h.self`,
+		columns: `h.id, h.at, h.kind, h.token_kind, h.object, a.name, v.session, h.name, h.qtype, h.subnet, h.method, h.host, h.path, h.status, h.bytes, h.address, h.user_agent, h.referer, h.origin, h.sha256, h.self, h.proto, h.cookie, h.proved, h.via, h.class, h.reason, h.repeats, h.last_at`,
 		from:    `hits h LEFT JOIN viewers v ON v.number = h.viewer LEFT JOIN accounts a ON a.id = v.account`,
 		time:    `h.at`, key: `h.id`, scan: scanHit,
 	},
@@ -144,9 +144,11 @@ func scanHit(w *world, rows *sql.Rows) (any, error) {
 	var at int64
 	var kind canary.TokenKind
 	var object uint32
-	var name, qtype, subnet, method, host, path, address, agent, referer, origin, sum string
+	var name, qtype, subnet, method, host, path, address, agent, referer, origin, sum, proto, cookie, via, class, reason string
+	var last sql.NullInt64
 	err := into(rows, &row.ID, &at, &row.Kind, &kind, &object, &row.Account, &row.Session, &name, &qtype, &subnet, &method, &host, &path,
-		&row.Status, &row.Bytes, &address, &agent, &referer, &origin, &sum, &row.Self)
+		&row.Status, &row.Bytes, &address, &agent, &referer, &origin, &sum, &row.Self,
+		&proto, &cookie, &row.Proved, &via, &class, &reason, &row.Repeats, &last)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +158,7 @@ func scanHit(w *world, rows *sql.Rows) (any, error) {
 	row.Time = timeOf(at)
 	row.Name, row.QType, row.Subnet, row.Method, row.Host, row.Path = orNil(name), orNil(qtype), orNil(subnet), orNil(method), orNil(host), orNil(path)
 	row.Address, row.UserAgent, row.Referer, row.Origin, row.SHA256 = orNil(address), orNil(agent), orNil(referer), orNil(origin), orNil(sum)
+	row.Proto, row.Cookie, row.Via, row.Class, row.Reason, row.Last = orNil(proto), orNil(cookie), orNil(via), orNil(class), orNil(reason), timeOrNil(last)
 	if kind == canary.KindPicture {
 		if row.Photo = w.photoID(object); row.Photo != nil {
 			row.Decoy = &w.decoys[w.pictures[w.photoNum[object]].decoy].ID

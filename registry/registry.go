@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"birdring/beacon/visit"
 	"birdring/canary"
 	"birdring/registry/sqlstore"
 )
@@ -51,6 +52,7 @@ const (
 type Options struct {
 	ReadOnly bool         // refuse every write
 	Log      *slog.Logger // nil: nothing is logged
+	Visit    *visit.Rules // who a hit probably was; nil: the built-in rules
 	// ForeignKeys are used instead of the folder's own. Everything is then read
 	// against rings that were never served: the control run that must name nobody.
 	ForeignKeys *canary.Keyring
@@ -70,6 +72,8 @@ type Registry struct {
 	renderers rendererCache
 	eye       eye
 	ingestion ingestState
+	folding   folding
+	visit     *visit.Rules
 	sending   sync.Mutex // held while deliveries of this process are under way
 }
 
@@ -94,7 +98,10 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	r := &Registry{dir: dir, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly}
+	r := &Registry{dir: dir, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
+	if r.visit == nil {
+		r.visit = visit.Default()
+	}
 	want, err := r.meta(ctx, "commitment")
 	if err != nil {
 		return nil, err

@@ -85,27 +85,35 @@ type (
 	}
 	// HitRow is a hit, with what its token stands for.
 	HitRow struct {
-		ID        string    `json:"id"`
-		Time      time.Time `json:"time"`
-		Kind      string    `json:"kind"`
-		Decoy     *string   `json:"decoy"`
-		Photo     *string   `json:"photo"`
-		Account   *string   `json:"account"` // whose link or picture it was, not who used it
-		Session   *string   `json:"session"`
-		Name      *string   `json:"name"`
-		QType     *string   `json:"qtype"`
-		Subnet    *string   `json:"subnet"`
-		Method    *string   `json:"method"`
-		Host      *string   `json:"host"`
-		Path      *string   `json:"path"`
-		Status    int       `json:"status"`
-		Bytes     int       `json:"bytes"`
-		Address   *string   `json:"address"`
-		UserAgent *string   `json:"user_agent"`
-		Referer   *string   `json:"referer"`
-		Origin    *string   `json:"origin"`
-		SHA256    *string   `json:"sha256"`
-		Self      bool      `json:"self"`
+		ID        string     `json:"id"`
+		Time      time.Time  `json:"time"`
+		Kind      string     `json:"kind"`
+		Decoy     *string    `json:"decoy"`
+		Photo     *string    `json:"photo"`
+		Account   *string    `json:"account"` // whose link or picture it was, not who used it
+		Session   *string    `json:"session"`
+		Name      *string    `json:"name"`
+		QType     *string    `json:"qtype"`
+		Subnet    *string    `json:"subnet"`
+		Method    *string    `json:"method"`
+		Host      *string    `json:"host"`
+		Path      *string    `json:"path"`
+		Status    int        `json:"status"`
+		Bytes     int        `json:"bytes"`
+		Address   *string    `json:"address"`
+		UserAgent *string    `json:"user_agent"`
+		Referer   *string    `json:"referer"`
+		Origin    *string    `json:"origin"`
+		SHA256    *string    `json:"sha256"`
+		Self      bool       `json:"self"`
+		Proto     *string    `json:"proto"`
+		Cookie    *string    `json:"cookie"`
+		Proved    bool       `json:"proved"`  // DNS: the address is not forged
+		Via       *string    `json:"via"`     // the trusted proxy that named the address
+		Class     *string    `json:"class"`   // who it probably was; never evidence
+		Reason    *string    `json:"reason"`  // the rule that says so
+		Repeats   int64      `json:"repeats"` // of the same within the same minute
+		Last      *time.Time `json:"last"`    // of the newest repeat
 	}
 	// SightingRow is a sighting. Whose copy it is stands in the attributions.
 	SightingRow struct {

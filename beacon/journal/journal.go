@@ -60,7 +60,12 @@ type Options struct {
 	SegmentBytes int64         // a new segment begins after so many bytes; 0: 64 MiB
 	SyncEvery    time.Duration // how long a written record may wait to be durable against power loss; 0: 50 ms
 	SyncEach     bool          // Append returns only when the record is durable against power loss
+	Quota        int64         // bytes of records that may wait until they are removed; more are refused (ErrFull); 0: no bound
 }
+
+// ErrFull is wrapped by Append when more records wait than the quota allows:
+// whoever reads the journal is behind.
+var ErrFull = errors.New("journal has reached its quota")
 
 // Journal is open for appending. It is safe for concurrent use.
 type Journal struct {
@@ -72,10 +77,10 @@ type Journal struct {
 	file    *os.File
 	segment uint64
 	end     int64  // of the valid bytes in file
+	held    int64  // bytes of all segments
 	written uint64 // records appended
 	err     error  // why the newest record could not be written
 	broken  error  // a failure that no later record can mend
-	buf     []byte
 
 	syncMu  sync.Mutex // held while syncing, taken before mu
 	durable uint64     // records that are durable against power loss, guarded by syncMu
@@ -95,6 +100,9 @@ func OpenWith(dir string, o Options) (j *Journal, err error) {
 	}
 	if o.SyncEvery <= 0 {
 		o.SyncEvery = 50 * time.Millisecond
+	}
+	if o.Quota > 0 { // a segment goes as a whole, so that several must fit
+		o.SegmentBytes = max(1<<10, min(o.SegmentBytes, o.Quota/4))
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -136,6 +144,13 @@ func (j *Journal) openLast() error {
 	}
 	if len(numbers) == 0 {
 		return j.create(1)
+	}
+	for _, n := range numbers {
+		st, err := os.Stat(segmentPath(j.dir, n))
+		if err != nil {
+			return err
+		}
+		j.held += st.Size()
 	}
 	last := numbers[len(numbers)-1]
 	path := segmentPath(j.dir, last)
@@ -197,6 +212,7 @@ func (j *Journal) create(number uint64) error {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	j.file, j.segment, j.end = f, number, headerSize
+	j.held += headerSize
 	return nil
 }
 
@@ -212,10 +228,59 @@ func syncDir(dir string) error {
 // Append writes a record of 1 to MaxRecord bytes. When it returns nil the
 // record survives the end of this process.
 func (j *Journal) Append(rec []byte) error {
+	b := batches.Get().(*Batch)
+	defer batches.Put(b)
+	b.Reset()
+	if err := b.Add(rec); err != nil {
+		return err
+	}
+	return j.AppendBatch(b)
+}
+
+// batches lends Append its buffers.
+var batches = sync.Pool{New: func() any { return new(Batch) }}
+
+// Batch collects records that are written together. Its zero value is empty.
+type Batch struct {
+	framed []byte
+	n      int
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.framed, b.n = b.framed[:0], 0 }
+
+// Len is the number of records.
+func (b *Batch) Len() int { return b.n }
+
+// Add puts a record of 1 to MaxRecord bytes behind the others.
+func (b *Batch) Add(rec []byte) error {
 	if len(rec) == 0 || len(rec) > MaxRecord {
 		return fmt.Errorf("journal record has %d bytes, want 1 to %d", len(rec), MaxRecord)
 	}
-	number, err := j.write(rec)
+	b.framed = appendRecord(b.framed, rec)
+	b.n++
+	return nil
+}
+
+// Visit visits the records in order until one is not accepted; rec is valid until visit returns.
+func (b *Batch) Visit(visit func(rec []byte) error) error {
+	for rest := b.framed; len(rest) > 0; {
+		n := recordHeaderSize + int(binary.LittleEndian.Uint32(rest[4:]))
+		if err := visit(rest[recordHeaderSize:n:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// AppendBatch writes all records of a batch by one call to the system, or none.
+// When it returns nil they survive the end of this process.
+func (j *Journal) AppendBatch(b *Batch) error {
+	if b.n == 0 {
+		return nil
+	}
+	number, err := j.write(b)
 	if err != nil {
 		return fmt.Errorf("append to journal %s: %w", j.dir, err)
 	}
@@ -225,21 +290,24 @@ func (j *Journal) Append(rec []byte) error {
 	return nil
 }
 
-// write returns the running number of the record.
-func (j *Journal) write(rec []byte) (uint64, error) {
+// write returns the running number of the batch's last record.
+func (j *Journal) write(b *Batch) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken != nil {
 		return 0, j.broken
 	}
-	if j.file == nil || j.end > headerSize && j.end+recordHeaderSize+int64(len(rec)) > j.o.SegmentBytes {
+	if j.o.Quota > 0 && j.held+int64(len(b.framed)) > j.o.Quota {
+		j.err = fmt.Errorf("%w: %d of %d bytes wait to be taken in", ErrFull, j.held, j.o.Quota)
+		return 0, j.err
+	}
+	if j.file == nil || j.end > headerSize && j.end+int64(len(b.framed)) > j.o.SegmentBytes {
 		if err := j.rotate(); err != nil {
 			j.err = err
 			return 0, err
 		}
 	}
-	j.buf = appendRecord(j.buf[:0], rec)
-	if _, err := j.file.WriteAt(j.buf, j.end); err != nil {
+	if _, err := j.file.WriteAt(b.framed, j.end); err != nil {
 		// Nobody must read half a record as the end of the segment while this
 		// process goes on behind it.
 		if cutErr := j.file.Truncate(j.end); cutErr != nil {
@@ -248,8 +316,9 @@ func (j *Journal) write(rec []byte) (uint64, error) {
 		j.err = err
 		return 0, err
 	}
-	j.end += int64(len(j.buf))
-	j.written++
+	j.end += int64(len(b.framed))
+	j.held += int64(len(b.framed))
+	j.written += uint64(b.n)
 	j.err = nil
 	return j.written, nil
 }
@@ -350,6 +419,13 @@ func (j *Journal) Err() error {
 	return nil
 }
 
+// Held is how many bytes wait until they are removed, and how many may (0: no bound).
+func (j *Journal) Held() (bytes, quota int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.held, j.o.Quota
+}
+
 // End is the position behind the last record.
 func (j *Journal) End() Position {
 	j.mu.Lock()
@@ -390,9 +466,17 @@ func (j *Journal) Remove(before Position) (removed int, err error) {
 		if n >= before.Segment || n >= current {
 			break
 		}
-		if err := os.Remove(segmentPath(j.dir, n)); err != nil {
+		path := segmentPath(j.dir, n)
+		st, err := os.Stat(path)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil {
 			return removed, fmt.Errorf("remove journal segment: %w", err)
 		}
+		j.mu.Lock()
+		j.held -= st.Size()
+		j.mu.Unlock()
 		removed++
 	}
 	return removed, nil

@@ -330,6 +330,71 @@ func TestFullDiskIsLoudAndHeals(t *testing.T) {
 	}
 }
 
+// Who reads the journal is behind: what does not fit is refused, loudly, until
+// segments are removed. A restart remembers how much waits.
+func TestQuota(t *testing.T) {
+	dir := t.TempDir()
+	o := journal.Options{Quota: 16 << 10}
+	j, err := journal.OpenWith(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := bytes.Repeat([]byte("x"), 500)
+	stored := 0
+	for err = j.Append(rec); err == nil; err = j.Append(rec) {
+		stored++
+	}
+	if !errors.Is(err, journal.ErrFull) || !errors.Is(j.Err(), journal.ErrFull) {
+		t.Fatalf("after %d records: %v, health %v", stored, err, j.Err())
+	}
+	if held, quota := j.Held(); held > quota || held < quota-1024 || stored < 25 {
+		t.Errorf("%d records, %d of %d bytes", stored, held, quota)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = open(t, dir, o)
+	if err := j.Append(rec); !errors.Is(err, journal.ErrFull) {
+		t.Errorf("a restart made room: %v", err)
+	}
+	if got := len(all(t, dir)); got != stored {
+		t.Errorf("%d records are there, %d were accepted", got, stored)
+	}
+	if n, err := j.Remove(j.End()); err != nil || n == 0 {
+		t.Fatalf("removed %d: %v", n, err)
+	}
+	if err := j.Append(rec); err != nil || j.Err() != nil {
+		t.Errorf("after room was made: %v, health %v", err, j.Err())
+	}
+}
+
+// A batch is there as a whole and in order, or not at all.
+func TestBatch(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, journal.Options{SegmentBytes: 2000})
+	var b journal.Batch
+	var want []string
+	for i := range 50 {
+		b.Reset()
+		for k := range i % 7 {
+			rec := fmt.Sprintf("record %d of batch %d", k, i)
+			if err := b.Add([]byte(rec)); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, rec)
+		}
+		if err := j.AppendBatch(&b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := all(t, dir); !slices.Equal(got, want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	if err := b.Add(nil); err == nil {
+		t.Error("an empty record was taken")
+	}
+}
+
 // TestKill: everything that Append accepted is there after kill -9, whenever it comes.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()

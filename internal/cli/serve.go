@@ -6,16 +6,25 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"birdring/beacon/journal"
+	"birdring/beacon/visit"
 	"birdring/internal/console"
+	"birdring/registry"
 )
 
 func (a *app) serveCommand() *cobra.Command {
 	o := console.ServeOptions{HTTP: "127.0.0.1:8480"}
-	var registryURL, stream string
+	var registryURL, stream, ack, records string
+	var proxies, answers, nsAddrs, known, ranges []string
+	var quota int64
+	var follow bool
+	var allow []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
@@ -26,24 +35,63 @@ func (a *app) serveCommand() *cobra.Command {
 				return usagef("--dns and --zone go together")
 			case o.PublicURL != "" && !isURL(o.PublicURL):
 				return usagef("--public-url must be an http or https URL")
+			case ack != "process" && ack != "disk":
+				return usagef("--ack must be process (a hit survives the end of the process before its answer) or disk (power loss too)")
+			case (o.TLSCert == "") != (o.TLSKey == ""):
+				return usagef("--tls-cert and --tls-key go together")
+			case quota < 0:
+				return usagef("--journal-quota must not be negative")
 			case registryURL != "" && !strings.HasPrefix(registryURL, "postgres://") && !strings.HasPrefix(registryURL, "postgresql://"):
 				return usagef("--registry must be a postgres:// URL; a SQLite registry is the one of --data")
 			}
-			return nil
+			return errors.Join(
+				parseEach(proxies, netip.ParsePrefix, &o.Proxies, "--trusted-proxy", "a network like 10.0.0.0/8"),
+				parseEach(answers, netip.ParseAddr, &o.Name.A, "--dns-answer", "an IP address"),
+				parseEach(nsAddrs, netip.ParseAddr, &o.Name.NSAddrs, "--dns-ns-addr", "an IP address"),
+			)
 		},
 	}
 	cmd.Flags().StringVar(&o.HTTP, "http", o.HTTP, "address for pages, API, links and pictures")
 	cmd.Flags().StringVar(&o.DNS, "dns", "", "address for DNS, with --zone (default: no DNS)")
 	cmd.Flags().StringVar(&o.Zone, "zone", "", "zone that is delegated to this server")
+	cmd.Flags().StringSliceVar(&o.Name.NS, "dns-ns", nil, "names of the zone's name servers (default: ns1 and ns2 in the zone)")
+	cmd.Flags().StringSliceVar(&nsAddrs, "dns-ns-addr", nil, "their public addresses, in turn (default: --dns-answer)")
+	cmd.Flags().StringSliceVar(&answers, "dns-answer", nil, "addresses that canary names answer with (default: the one of --dns)")
+	cmd.Flags().StringVar(&records, "dns-records", "", "file of own records in zone-file form: A, AAAA, NS, MX, TXT, CAA")
+	cmd.Flags().IntVar(&o.Name.Limit.PerSecond, "dns-limit", 0, "answers a second to one network and of one kind; -1: no limit (default 1000)")
+	cmd.Flags().StringVar(&ack, "ack", "process", "what a hit survives before it is answered: process or disk")
+	cmd.Flags().Int64Var(&quota, "journal-quota", 4096, "MiB of hits that may wait to be taken in, then valid tokens get no answer; 0: no bound")
+	cmd.Flags().StringSliceVar(&proxies, "trusted-proxy", nil, "network whose X-Forwarded-For is believed")
+	cmd.Flags().StringVar(&o.TLSCert, "tls-cert", "", "file of the certificate for --http (HTTPS and HTTP/2)")
+	cmd.Flags().StringVar(&o.TLSKey, "tls-key", "", "file of its key")
+	cmd.Flags().BoolVar(&follow, "follow-leads", false, "scan pages that hits name as their origin")
+	cmd.Flags().StringArrayVar(&allow, "allow", nil, "CIDR:PORT that --follow-leads may call although private, repeatable")
 	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
 	cmd.Flags().StringVar(&registryURL, "registry", "", "registry in PostgreSQL (not built yet)")
 	cmd.Flags().StringVar(&stream, "stream", "", "stream of exposures and hits (not built yet)")
-	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
+	cmd.Flags().Uint32Var(&o.Name.Serial, "dns-serial", 0, "SOA serial, the same on all servers of the zone (default: the time)")
+	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
+	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
+	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
 		if registryURL != "" {
 			return errors.New("--registry postgres:// is not built yet; leave it away to use the SQLite registry of --data")
 		}
 		if stream != "" {
 			return errors.New("--stream is not built yet; the HTTP API takes exposures and tells hits")
+		}
+		if o.Visit, err = visitRules(known, ranges); err != nil {
+			return err
+		}
+		if records != "" {
+			text, err := os.ReadFile(records)
+			if err != nil {
+				return fmt.Errorf("own dns records: %w", err)
+			}
+			o.Name.Records = string(text)
+		}
+		o.Journal = journal.Options{SyncEach: ack == "disk", Quota: quota << 20}
+		if follow {
+			o.Leads = &registry.ScanRequest{Allow: allow, MaxPages: 20, Rate: 1}
 		}
 		o.Dir = a.data
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
@@ -67,4 +115,40 @@ func (a *app) printReady(r console.Ready) {
 			fmt.Fprintf(w, "token    %s\n         (admin key, printed only now; keep it)\n", r.Token)
 		}
 	})
+}
+
+// parseEach reads every value of a flag that may be given several times.
+func parseEach[T any](values []string, parse func(string) (T, error), into *[]T, flag, want string) error {
+	for _, v := range values {
+		t, err := parse(v)
+		if err != nil {
+			return usagef("%s %q: want %s", flag, v, want)
+		}
+		*into = append(*into, t)
+	}
+	return nil
+}
+
+// visitRules reads --known and --ranges.
+func visitRules(known, ranges []string) (*visit.Rules, error) {
+	rules := visit.Default()
+	for _, k := range known {
+		if err := rules.Allow(k); err != nil {
+			return nil, usagef("--known: %v", err)
+		}
+	}
+	for _, r := range ranges {
+		class, file, ok := strings.Cut(r, "=")
+		if !ok {
+			return nil, usagef("--ranges %q: want CLASS=FILE", r)
+		}
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = rules.Ranges(class, file, data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rules, nil
 }

@@ -109,6 +109,10 @@ func (c *Console) exposuresAPI(api huma.API) {
 	}
 	type output struct{ Body []exposureAnswer }
 	huma.Register(api, op, func(ctx context.Context, in *input) (*output, error) {
+		if err := c.sinkFull(); err != nil {
+			// A decoy that nobody could record must not be shown: the platform goes on without.
+			return nil, huma.Error503ServiceUnavailable("show no decoys now: " + err.Error())
+		}
 		if in.Key == "" {
 			answer, err := c.expose(ctx, in.RawBody)
 			return &output{answer}, err

@@ -10,6 +10,7 @@ package console
 import (
 	"context"
 	"embed"
+	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"birdring/beacon"
+	"birdring/beacon/journal"
 	"birdring/registry"
 )
 
@@ -30,7 +32,8 @@ type Config struct {
 	Keys      *Keys
 	PublicURL string // how viewers reach this server; https makes cookies Secure
 	Log       *slog.Logger
-	Beacon    *beacon.Stats // of the beacon in this process, nil if there is none
+	Beacon    *beacon.Stats    // of the beacon in this process, nil if there is none
+	Journal   *journal.Journal // of this process, nil if there is none
 }
 
 // Console serves the pages and the API.
@@ -40,6 +43,8 @@ type Console struct {
 	publicURL string
 	log       *slog.Logger
 	beacon    *beacon.Stats
+	journal   *journal.Journal
+	ctx       context.Context // of questions that come without one
 	sessions  sessions
 	pages     *template.Template
 	mux       *http.ServeMux
@@ -56,7 +61,7 @@ func New(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{reg: cfg.Registry, keys: cfg.Keys, publicURL: cfg.PublicURL, log: cfg.Log, beacon: cfg.Beacon, pages: pages, mux: http.NewServeMux()}
+	c := &Console{reg: cfg.Registry, keys: cfg.Keys, publicURL: cfg.PublicURL, log: cfg.Log, beacon: cfg.Beacon, journal: cfg.Journal, ctx: context.Background(), pages: pages, mux: http.NewServeMux()}
 	c.routes()
 	c.api()
 	return c, nil
@@ -70,6 +75,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("POST /logout", c.logout)
 	c.mux.Handle("GET /assets/{file}", http.HandlerFunc(c.asset))
 	c.mux.HandleFunc("GET /healthz", c.healthz)
+	c.mux.Handle("GET /metrics", c.metrics())
 }
 
 // ServeHTTP serves with the headers that keep a page to itself. Forms sent by
@@ -127,7 +133,26 @@ func (c *Console) health(ctx context.Context) (health, error) {
 			out.OK, out.Problems = false, append(out.Problems, err.Error())
 		}
 	}
+	if c.journal != nil {
+		if held, quota := c.journal.Held(); quota > 0 && held > quota/2 {
+			out.OK, out.Problems = false, append(out.Problems, fmt.Sprintf("the journal holds %d MiB of hits that are not taken in; at %d MiB valid tokens get no answer", held>>20, quota>>20))
+		}
+	}
 	return out, nil
+}
+
+// sinkFull says why fetches could not be recorded; nil while they can.
+func (c *Console) sinkFull() error {
+	if c.journal == nil {
+		return nil
+	}
+	if err := c.journal.Err(); err != nil {
+		return err
+	}
+	if held, quota := c.journal.Held(); quota > 0 && held > quota*9/10 {
+		return fmt.Errorf("the journal is nearly full, %d of %d MiB", held>>20, quota>>20)
+	}
+	return nil
 }
 
 // healthz answers 200 while all is well and 503 otherwise; why, only to the own

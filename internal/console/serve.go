@@ -2,29 +2,43 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"birdring/beacon"
 	"birdring/beacon/journal"
+	"birdring/beacon/visit"
+	"birdring/canary"
 	"birdring/registry"
 )
 
 // ServeOptions of Serve.
 type ServeOptions struct {
-	Dir       string // data folder
-	HTTP      string // address of pages, API, links and pictures
-	DNS       string // address of the DNS beacon, "" for none
-	Zone      string // its zone
-	PublicURL string // how others reach HTTP, "" for its own address
+	Dir       string           // data folder
+	HTTP      string           // address of pages, API, links and pictures
+	DNS       string           // address of the DNS beacon, "" for none
+	Zone      string           // its zone
+	PublicURL string           // how others reach HTTP, "" for its own address
+	Name      beacon.DNSConfig // own records, answers and limits of the DNS beacon; the rest is filled in
+	Journal   journal.Options
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	TLSCert   string         // files of certificate and key for HTTP; "" for none
+	TLSKey    string
+	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
+	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -42,6 +56,7 @@ type server struct {
 	reg     *registry.Registry
 	journal *journal.Journal
 	stats   *beacon.Stats
+	neutral atomic.Bool // every picture is the neutral copy
 	log     *slog.Logger
 }
 
@@ -57,11 +72,15 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer listener.Close() // closed before by the server; this is for early returns
+	scheme := "http://"
+	if o.TLSCert != "" {
+		scheme = "https://"
+	}
 	if o.PublicURL == "" {
-		o.PublicURL = "http://" + listener.Addr().String()
+		o.PublicURL = scheme + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log})
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log, Visit: o.Visit})
 	if err != nil {
 		return err
 	}
@@ -78,17 +97,17 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(filepath.Join(o.Dir, "journal"))
+	j, err := journal.OpenWith(filepath.Join(o.Dir, "journal"), o.Journal)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	s := &server{o: o, reg: reg, journal: j, stats: &beacon.Stats{}, log: o.Log}
-	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats})
+	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats, Journal: j})
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, listener, s.handler(console), token)
+	return s.run(ctx, listener, console, token)
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -99,16 +118,28 @@ func listen(addr string) (net.Listener, error) {
 	return l, err
 }
 
-// handler sends beacon paths to the beacon and everything else to the console.
-func (s *server) handler(console http.Handler) http.Handler {
-	hits := beacon.NewHTTP(beacon.HTTPConfig{
-		Keyring:   s.reg.Keyring(),
-		Record:    s.record,
-		Rendition: s.reg.RenditionNum,
-		Stats:     s.stats,
+// beacons answers links, pictures and pixels.
+func (s *server) beacons() http.Handler {
+	return beacon.NewHTTP(beacon.HTTPConfig{
+		Keyring: s.reg.Keyring(),
+		Record:  s.record,
+		Rendition: func(dst []byte, object uint32, v canary.Viewer) ([]byte, error) {
+			out, err := s.reg.RenditionNum(dst, object, v)
+			if errors.Is(err, registry.ErrNotFound) {
+				err = fmt.Errorf("%w: %w", beacon.ErrNoPicture, err)
+			}
+			return out, err
+		},
+		Neutral: s.neutral.Load,
+		Stats:   s.stats,
+		Proxies: s.o.Proxies,
 	})
+}
+
+// split sends beacon paths to the beacon and everything else to the console.
+func split(hits, console http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, prefix := range []string{"/l/", "/m/", "/p/"} {
+		for _, prefix := range []string{beacon.LinkPath, beacon.PicturePath, beacon.PixelPath} {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				hits.ServeHTTP(w, r)
 				return
@@ -116,6 +147,28 @@ func (s *server) handler(console http.Handler) http.Handler {
 		}
 		console.ServeHTTP(w, r)
 	})
+}
+
+// neutralEvery is how soon a change of the switch is seen.
+const neutralEvery = 5 * time.Second
+
+// watchNeutral follows the switch that makes every picture neutral.
+func (s *server) watchNeutral(ctx context.Context) error {
+	tick := time.NewTicker(neutralEvery)
+	defer tick.Stop()
+	for {
+		on, err := s.reg.NeutralOnly(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "switch for neutral copies not read, it stays as it is", "error", err)
+		} else if err == nil && s.neutral.Swap(on) != on {
+			s.log.WarnContext(ctx, "switch for neutral copies changed", "on", on)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // record puts a hit on disk before anybody gets an answer.
@@ -128,20 +181,36 @@ func (s *server) record(_ context.Context, h beacon.Hit) error {
 }
 
 // run serves until ctx ends, then lets requests finish and takes in what is left.
-func (s *server) run(ctx context.Context, listener net.Listener, handler http.Handler, token string) error {
+func (s *server) run(ctx context.Context, listener net.Listener, console http.Handler, token string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
+	if s.o.TLSCert != "" {
+		ready.URL = "https://" + listener.Addr().String()
+	}
 	if s.o.DNS != "" {
-		dns, err := beacon.ServeDNS(ctx, beacon.DNSConfig{Addr: s.o.DNS, Zone: s.o.Zone, Keyring: s.reg.Keyring(), Record: s.record, Stats: s.stats})
+		name := s.o.Name
+		name.Addr, name.Zone, name.Keyring, name.Journal, name.Stats = s.o.DNS, s.o.Zone, s.reg.Keyring(), s.journal, s.stats
+		name.Cookies = s.reg.Keyring().CookieSecrets()
+		dns, err := beacon.ServeDNS(ctx, name)
 		if err != nil {
 			return err
 		}
 		defer dns.Close()
 		ready.DNS = dns.Addr()
 	}
+	on, err := s.reg.NeutralOnly(ctx)
+	if err != nil {
+		return err
+	}
+	s.neutral.Store(on) // before the first request
+	secured, err := s.tls()
+	if err != nil {
+		return err
+	}
+	hits := s.beacons()
 	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		Handler: split(hits, console), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -153,14 +222,15 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 			}
 		})
 	}
-	part("http", func(context.Context) error {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	front, err := beacon.NewFront(hits, web, secured)
+	if err != nil {
+		return err
+	}
+	part("http", func(context.Context) error { return front.Serve(netutil.LimitListener(listener, maxConnections)) })
+	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
 	part("alerts", s.reg.Deliver)
+	part("leads", s.followLeads)
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -168,13 +238,28 @@ func (s *server) run(ctx context.Context, listener net.Listener, handler http.Ha
 	cause := context.Cause(ctx)
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
-	err := web.Shutdown(grace)
+	err = errors.Join(listener.Close(), front.Shutdown(grace))
 	work.Wait()
 	_, last := s.reg.IngestJournal(grace, s.journal)
 	if errors.Is(cause, context.Canceled) {
 		cause = nil // asked to stop
 	}
 	return errors.Join(cause, err, last)
+}
+
+// maxConnections bounds those of HTTP.
+const maxConnections = 16 << 10
+
+// tls is the configuration of --tls-cert, nil for none.
+func (s *server) tls() (*tls.Config, error) {
+	if s.o.TLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(s.o.TLSCert, s.o.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", s.o.TLSCert, s.o.TLSKey, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // ingestEvery is how long a hit waits in the journal until the registry has it.
@@ -193,6 +278,32 @@ func (s *server) ingest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// leadsEvery is how long a lead waits at least.
+const leadsEvery = 5 * time.Second
+
+// followLeads scans pages that hits named as their origin, one after another.
+func (s *server) followLeads(ctx context.Context) error {
+	if s.o.Leads == nil {
+		return nil
+	}
+	tick := time.NewTicker(leadsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		leads, err := s.reg.Leads(ctx, 1)
+		if err == nil && len(leads) > 0 {
+			_, err = s.reg.FollowLead(ctx, leads[0], *s.o.Leads)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "lead not followed to its end", "error", err)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"birdring/beacon/journal"
 	"birdring/canary/ring"
 	"birdring/internal/console"
 	"birdring/internal/demo/paint"
@@ -27,6 +28,7 @@ import (
 
 // shop is a running server on a folder with two planted decoys.
 type shop struct {
+	quota      int64 // of the journal, 0: none
 	t          *testing.T
 	dir, url   string
 	token      string
@@ -107,7 +109,7 @@ func (s *shop) start() {
 	ready := make(chan console.Ready, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- console.Serve(ctx, console.ServeOptions{Dir: s.dir, HTTP: "127.0.0.1:0", Ready: func(r console.Ready) { ready <- r }})
+		ended <- console.Serve(ctx, console.ServeOptions{Dir: s.dir, HTTP: "127.0.0.1:0", Journal: journal.Options{Quota: s.quota}, Ready: func(r console.Ready) { ready <- r }})
 	}()
 	select {
 	case r := <-ready:

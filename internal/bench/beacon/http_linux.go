@@ -1,0 +1,440 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"birdring/beacon"
+	"birdring/beacon/journal"
+	"birdring/canary"
+	"birdring/canary/ring"
+	"birdring/internal/demo/paint"
+)
+
+const bodySize = 200 << 10
+
+// serveHTTP starts our HTTP beacon, plain and with TLS.
+func serveHTTP(ctx context.Context, keys *canary.Keyring, j *journal.Journal, dir string) (said, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "picture.brp"))
+	if err != nil {
+		return said{}, err
+	}
+	p, err := canary.UnmarshalPicture(data)
+	if err != nil {
+		return said{}, err
+	}
+	renderer, err := canary.NewRenderer(p, keys.PictureKey(p.Epoch, "bench"))
+	if err != nil {
+		return said{}, err
+	}
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	if err != nil {
+		return said{}, err
+	}
+	hits := beacon.NewHTTP(beacon.HTTPConfig{
+		Keyring: keys, Stats: &beacon.Stats{},
+		Record: func(_ context.Context, h beacon.Hit) error {
+			rec, err := h.MarshalBinary()
+			if err != nil {
+				return err
+			}
+			return j.Append(rec)
+		},
+		Rendition: func(dst []byte, _ uint32, v canary.Viewer) ([]byte, error) { return renderer.Append(dst, v), nil },
+	})
+	var hello said
+	for _, c := range []struct {
+		addr   *string
+		config *tls.Config
+	}{{&hello.HTTP, nil}, {&hello.TLS, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}}} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return said{}, err
+		}
+		front, err := beacon.NewFront(hits, beacon.NewServer(hits), c.config)
+		if err != nil {
+			return said{}, err
+		}
+		*c.addr = l.Addr().String()
+		go front.Serve(l) // ends with the process
+		context.AfterFunc(ctx, func() { _ = l.Close() })
+	}
+	return hello, nil
+}
+
+// benchPicture prepares a painted photo whose renditions are about 200 kB.
+func benchPicture(dir string, keys *canary.Keyring) (size int, err error) {
+	edge := 900.0
+	for try := 0; ; try++ {
+		p, _, err := canary.Prepare(paint.Scene(6, int(edge), int(edge*3/4)), canary.PrepareOptions{
+			ID: "bench", Num: 1, Code: ring.D, Epoch: keys.Epoch(), Key: keys.PictureKey(keys.Epoch(), "bench"),
+		})
+		if err != nil {
+			return 0, err
+		}
+		if size = p.Size(); math.Abs(float64(size)/bodySize-1) < 0.1 || try == 6 {
+			data, err := p.MarshalBinary()
+			if err != nil {
+				return 0, err
+			}
+			return size, os.WriteFile(filepath.Join(dir, "picture.brp"), data, 0o600)
+		}
+		edge *= math.Sqrt(bodySize / float64(size))
+	}
+}
+
+// benchCert makes a certificate that nobody checks.
+func benchCert(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	of := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644),
+		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o644),
+	)
+}
+
+// nginx starts nginx with one worker: a pixel with an access log, the same with
+// TLS, and the bytes of a rendition by sendfile.
+func nginx(ctx context.Context, dir string, body []byte) (c *child, plain, secure string, err error) {
+	path, err := need("nginx", "nginx-light")
+	if err != nil {
+		return nil, "", "", err
+	}
+	ports := [2]int{}
+	for i := range ports {
+		if ports[i], err = freePort(); err != nil {
+			return nil, "", "", err
+		}
+	}
+	if err := errors.Join(os.MkdirAll(dir+"/www/m", 0o755), os.WriteFile(dir+"/www/m/body.jpg", body, 0o644)); err != nil {
+		return nil, "", "", err
+	}
+	conf := fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/nginx.pid; error_log stderr crit; user root;
+events { worker_connections 1024; }
+http {
+  log_format hit '$msec $remote_addr:$remote_port $request_method $host $uri $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_origin"';
+  access_log %[1]s/access.log hit buffer=64k flush=1s;
+  keepalive_requests 1000000000; keepalive_timeout 60s; sendfile on; tcp_nopush on; types { image/jpeg jpg; } server_tokens off;
+  client_body_temp_path %[1]s/t1; proxy_temp_path %[1]s/t2; fastcgi_temp_path %[1]s/t3; uwsgi_temp_path %[1]s/t4; scgi_temp_path %[1]s/t5;
+  server {
+    listen 127.0.0.1:%[2]d; listen 127.0.0.1:%[3]d ssl; ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem;
+    root %[1]s/www;
+    location /p/ { empty_gif; add_header Cache-Control "private, no-store"; add_header X-Content-Type-Options nosniff; add_header X-Robots-Tag noindex; }
+    location /m/ { add_header Cache-Control "private, no-store"; add_header X-Content-Type-Options nosniff; add_header X-Robots-Tag noindex; }
+  }
+}
+`, dir, ports[0], ports[1])
+	if err := os.WriteFile(dir+"/nginx.conf", []byte(conf), 0o644); err != nil {
+		return nil, "", "", err
+	}
+	cmd := exec.CommandContext(ctx, path, "-c", dir+"/nginx.conf", "-p", dir)
+	cmd.Stderr = os.Stderr
+	if c, err = start(cmd); err != nil {
+		return nil, "", "", err
+	}
+	plain, secure = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	for range 100 {
+		if conn, err := net.Dial("tcp", plain); err == nil {
+			return c, plain, secure, conn.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	c.kill()
+	return nil, "", "", errors.New("nginx does not listen")
+}
+
+const (
+	connections = 64
+	benchAgent  = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+)
+
+func request(path string) []byte {
+	return []byte("GET " + path + " HTTP/1.1\r\nHost: media.example\r\nUser-Agent: " + benchAgent +
+		"\r\nAccept: image/*\r\nReferer: https://clone.example/profile/somebody\r\n\r\n")
+}
+
+// httpLoad keeps a request under way on each of 64 connections for a time, from
+// one thread, and returns requests and bytes per second.
+func httpLoad(addr string, requests [][]byte, d time.Duration) (perSecond, bytesPerSecond float64, err error) {
+	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer unix.Close(poll)
+	at, err := net.ResolveTCPAddr("tcp4", addr)
+	if err != nil {
+		return 0, 0, err
+	}
+	type state struct{ left int } // bytes of the answer still to come
+	states := map[int32]*state{}
+	next := 0
+	send := func(fd int) error {
+		r := requests[next%len(requests)]
+		next++
+		n, err := unix.Write(fd, r)
+		if err == nil && n < len(r) {
+			err = io.ErrShortWrite
+		}
+		return err
+	}
+	for range connections {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return 0, 0, err
+		}
+		defer unix.Close(fd)
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: at.Port, Addr: [4]byte(at.IP.To4())}); err != nil {
+			return 0, 0, err
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without; both alike
+		if err := errors.Join(unix.SetNonblock(fd, true), unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}), send(fd)); err != nil {
+			return 0, 0, err
+		}
+		states[int32(fd)] = &state{}
+	}
+	buf := make([]byte, 256<<10)
+	var events [connections]unix.EpollEvent
+	var answers, received int
+	begin := time.Now()
+	for time.Since(begin) < d {
+		n, err := unix.EpollWait(poll, events[:], 100)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return 0, 0, err
+		}
+		for _, e := range events[:max(0, n)] {
+			k, err := unix.Read(int(e.Fd), buf)
+			if errors.Is(err, unix.EAGAIN) {
+				continue
+			}
+			if err != nil || k == 0 {
+				return 0, 0, fmt.Errorf("%s hung up: %w", addr, errors.Join(err, io.ErrUnexpectedEOF))
+			}
+			s := states[e.Fd]
+			received += k
+			if s.left == 0 {
+				if s.left, err = length(buf[:k]); err != nil {
+					return 0, 0, fmt.Errorf("%s: %w", addr, err)
+				}
+			}
+			if s.left -= k; s.left == 0 {
+				answers++
+				if err := send(int(e.Fd)); err != nil {
+					return 0, 0, err
+				}
+			}
+		}
+	}
+	took := time.Since(begin).Seconds()
+	return float64(answers) / took, float64(received) / took, nil
+}
+
+// length is that of a whole answer whose header lies in b.
+func length(b []byte) (int, error) {
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 || !bytes.HasPrefix(b, []byte("HTTP/1.1 200 ")) {
+		return 0, fmt.Errorf("answer %.60q", b)
+	}
+	const field = "\r\nContent-Length: "
+	i := bytes.Index(b[:end], []byte(field))
+	if i < 0 {
+		return 0, errors.New("answer without a length")
+	}
+	text, _, _ := bytes.Cut(b[i+len(field):end+2], []byte("\r\n"))
+	n, err := strconv.Atoi(string(text))
+	return end + 4 + n, err
+}
+
+// secureLoad is httpLoad with TLS, by goroutines; the same for both servers.
+func secureLoad(addr string, requests [][]byte, d time.Duration) (float64, error) {
+	var answers atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, 16)
+	begin := time.Now()
+	for i := range 16 {
+		wg.Go(func() {
+			errs <- func() error {
+				c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				buf := make([]byte, 64<<10)
+				for k := i; time.Since(begin) < d; k++ {
+					if _, err := c.Write(requests[k%len(requests)]); err != nil {
+						return err
+					}
+					for left := 0; ; {
+						n, err := c.Read(buf)
+						if err != nil {
+							return err
+						}
+						if left == 0 {
+							if left, err = length(buf[:n]); err != nil {
+								return err
+							}
+						}
+						if left -= n; left == 0 {
+							break
+						}
+					}
+					answers.Add(1)
+				}
+				return nil
+			}()
+		})
+	}
+	wg.Wait()
+	close(errs)
+	var err error
+	for e := range errs {
+		err = errors.Join(err, e)
+	}
+	return float64(answers.Load()) / time.Since(begin).Seconds(), err
+}
+
+// webPair are our server and nginx with what is asked of each.
+type webPair struct {
+	our, peer          *child
+	hello              said
+	plain, secure      string
+	pixels, pictures   [][]byte // of ours
+	peerPixel, peerJPG [][]byte
+	size               int
+}
+
+func (b *bench) webPair(ctx context.Context) (*webPair, error) {
+	dir := filepath.Join(b.dir, "web")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	keys, err := benchKeys(dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &webPair{}
+	if w.size, err = benchPicture(dir, keys); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(benchCert(dir), os.Chmod(b.dir, 0o755)); err != nil {
+		return nil, err
+	}
+	for i := range 256 {
+		v := canary.FirstViewer + canary.Viewer(i)
+		w.pixels = append(w.pixels, request(beacon.PixelPath+keys.Seal(canary.Token{Kind: canary.KindPixel, Object: 1, Viewer: v})+".gif"))
+		w.pictures = append(w.pictures, request(beacon.PicturePath+keys.Seal(canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: v})+".jpg"))
+	}
+	w.peerPixel = [][]byte{request("/p/" + strings.Repeat("a", canary.TokenLength) + ".gif")}
+	w.peerJPG = [][]byte{request("/m/body.jpg")}
+	if w.our, err = ours(ctx, "http", &w.hello, "-dir", dir); err != nil {
+		return nil, err
+	}
+	resp, err := http.Get("http://" + w.hello.HTTP + strings.Fields(string(w.pictures[0]))[1])
+	if err != nil {
+		w.our.kill()
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		w.our.kill()
+		return nil, err
+	}
+	if w.peer, w.plain, w.secure, err = nginx(ctx, dir, body); err != nil {
+		w.our.kill()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *webPair) kill() {
+	w.our.kill()
+	w.peer.kill()
+}
+
+func measureHTTP(ctx context.Context, b *bench) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := pin(loadCore); err != nil {
+		return err
+	}
+	w, err := b.webPair(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.kill()
+	var ratio, secure, our, peer []float64
+	for round := range b.rounds {
+		p, _, err1 := httpLoad(w.plain, w.peerPixel, b.each)
+		o, _, err2 := httpLoad(w.hello.HTTP, w.pixels, b.each)
+		ps, err3 := secureLoad(w.secure, w.peerPixel, b.each)
+		os_, err4 := secureLoad(w.hello.TLS, w.pixels, b.each)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			return err
+		}
+		progress("  round %d: nginx %.0f/s, ours %.0f/s; with TLS %.0f/s and %.0f/s", round+1, p, o, ps, os_)
+		ratio, secure, our, peer = append(ratio, o/p), append(secure, os_/ps), append(our, o), append(peer, p)
+	}
+	b.add(row{name: "HTTP/1.1, hit written before the reply, against nginx with log", got: median(ratio), target: 0.8, detail: fmt.Sprintf("%.0f/s and %.0f/s", median(our), median(peer))})
+	b.add(row{name: "the same with TLS, against nginx with TLS", got: median(secure), print: true})
+	return nil
+}
+
+func measureBody(ctx context.Context, b *bench) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := pin(loadCore); err != nil {
+		return err
+	}
+	w, err := b.webPair(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.kill()
+	var ratio, our, peer []float64
+	for round := range b.rounds {
+		_, p, err1 := httpLoad(w.plain, w.peerJPG, b.each)
+		_, o, err2 := httpLoad(w.hello.HTTP, w.pictures, b.each)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		progress("  round %d: nginx %.2f GB/s, ours %.2f GB/s", round+1, p/1e9, o/1e9)
+		ratio, our, peer = append(ratio, o/p), append(our, o/1e9), append(peer, p/1e9)
+	}
+	b.add(row{name: fmt.Sprintf("%d kB rendition, bytes/s against nginx sendfile", w.size>>10), got: median(ratio), target: 0.8, detail: fmt.Sprintf("%.2f and %.2f GB/s", median(our), median(peer))})
+	return nil
+}
