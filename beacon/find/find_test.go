@@ -357,8 +357,10 @@ func FuzzAlign(f *testing.F) {
 			}
 			return p
 		}
-		got, ncc, err := find.Align(t.Context(), random(size(w1), size(h1)), random(size(w2), size(h2)),
-			[]mark.Affine{{A: a, B: b, C: c, D: d, E: e, F: g}})
+		ref, suspect := random(size(w1), size(h1)), random(size(w2), size(h2))
+		start := mark.Affine{A: a, B: b, C: c, D: d, E: e, F: g}
+		find.Bend(t.Context(), ref, suspect, start)
+		got, ncc, err := find.Align(t.Context(), ref, suspect, []mark.Affine{start})
 		if err == nil && (math.IsNaN(ncc) || math.IsNaN(got.A+got.B+got.C+got.D+got.E+got.F)) {
 			t.Fatalf("not a number: %+v %v", got, ncc)
 		}

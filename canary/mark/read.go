@@ -186,7 +186,7 @@ func (r *reader) mapReference(ctx context.Context) error {
 			g := newStage(e, r.use, r.v.w, r.v.h)
 			var m model
 			g.fitTone(&m, e, r.raw)
-			if res := g.fitFilter(&m, r.raw); res < least {
+			if res := g.fitFilter(&m, r.raw); res < least || r.plain == nil {
 				least, best, r.plain = res, k, e
 			}
 		}
