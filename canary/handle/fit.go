@@ -3,13 +3,11 @@ package handle
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 )
 
-// Bounds of fitting: memory stays below about 200 MB and a model's tables below
+// Bounds of fitting: memory stays below about 300 MB and a model's tables below
 // 20 MB, however many handles there are.
 const (
 	maxGrams  = 4 << 20  // runs of signs counted at a time; the rarest are forgotten
@@ -381,135 +379,6 @@ func (m *Model) whole(grams []entry) {
 
 // letter is the sign of a code.
 func letter(code uint64) byte { return "?abcdefghijklmnopqrstuvwxyz0123456789_.-^|"[code] }
-
-// planDraws is how many draws a plan is made from: its share of kept draws, and so
-// every handle's bits, are known to 0.02 bits.
-const planDraws = 10000
-
-// powers are tried in turn until a plan keeps enough of its draws. A power is the part
-// of what the floor takes from a shape that is made up for by weighting the shape: all
-// of it keeps the shapes as they are among people, at the price of many draws for one;
-// none leaves more of the long shapes.
-var powers = []float64{1, 0.8, 0.6, 0.4, 0.2, 0}
-
-// keptEnough is the share of draws that a plan ought to keep: of few handles that are
-// to be hard to meet, dark decoys', less will do.
-func keptEnough(floor float64) float64 {
-	if floor > 35 {
-		return 0.1
-	}
-	return 0.42
-}
-
-// trial is a draw from the plan without a floor.
-type trial struct {
-	shape   int
-	bits    float64
-	refused bool
-}
-
-// plan weighs the shapes for a floor and finds what it takes to keep it. counts are
-// the shapes' natural weights.
-func (m *Model) plan(floor float64, counts []float64) (*Plan, error) {
-	rng := rand.New(rand.NewPCG(uint64(floor)+1, 77)) // fixed: the model is a function of what it was fitted to
-	next := func() uint16 { return uint16(rng.Uint32()) }
-	p := &Plan{m: m, floor: floor, weights: whole32(counts)}
-	p.sum()
-	if floor > 0 {
-		p.reweigh(p.trials(next), counts)
-	}
-	p.settle(p.trials(next))
-	if p.Kept() < 1.0/64 {
-		return nil, fmt.Errorf("hardly any handle of this platform carries %v bits: fit the model to more handles, or be content with fewer bits", floor)
-	}
-	return p, nil
-}
-
-func (p *Plan) trials(next Source) []trial {
-	out := make([]trial, planDraws)
-	for i := range out {
-		h, _ := p.raw(next)
-		t := trial{bits: p.rawBits(h)}
-		t.shape, _ = slices.BinarySearch(p.m.shapes, Shape(h))
-		t.refused = p.refuse(h, t.bits) != ""
-		out[i] = t
-	}
-	return out
-}
-
-// reweigh finds the highest power at which enough of the draws are kept, going by
-// the trials without it.
-func (p *Plan) reweigh(trials []trial, counts []float64) {
-	drawn, kept := make([]float64, len(counts)), make([]float64, len(counts))
-	for _, t := range trials {
-		drawn[t.shape]++
-		if t.bits >= p.floor {
-			kept[t.shape]++
-		}
-	}
-	natural := p.weights
-	for _, power := range powers {
-		again := make([]float64, len(counts))
-		for i, n := range counts {
-			// What was hardly drawn says nothing: lean on keeping half.
-			again[i] = n * math.Pow((kept[i]+1)/(drawn[i]+2), -power)
-		}
-		p.weights = whole32(again)
-		all, good := 0.0, 0.0
-		for _, t := range trials {
-			ratio := float64(p.weights[t.shape]) / float64(natural[t.shape])
-			all += ratio
-			if !t.refused && t.bits-math.Log2(ratio) > p.floor+1 {
-				good += ratio
-			}
-		}
-		if good/all >= keptEnough(p.floor) {
-			break
-		}
-	}
-	p.sum()
-}
-
-// settle finds the bits that a draw needs so that those kept have the floor: the
-// higher the line, the fewer are kept, and each loses what the others gain.
-func (p *Plan) settle(trials []trial) {
-	var bits []float64
-	for _, t := range trials {
-		if !t.refused {
-			bits = append(bits, t.bits)
-		}
-	}
-	slices.Sort(bits)
-	for i, b := range bits {
-		share := float64(len(bits)-i) / float64(len(trials))
-		if p.floor == 0 || b+math.Log2(share) >= p.floor {
-			p.kept = uint32(share * parts)
-			if p.floor > 0 {
-				p.least = b
-			}
-			return
-		}
-	}
-}
-
-// whole32 scales weights to integers that add up to 1<<32, none of them zero that was not.
-func whole32(weights []float64) []uint32 {
-	total := 0.0
-	for _, w := range weights {
-		total += w
-	}
-	out := make([]uint32, len(weights))
-	rest, most := uint64(1)<<32, 0
-	for i, w := range weights {
-		out[i] = uint32(min(max(1, float64(w/total)*(1<<32-float64(len(weights)))), 1<<32-1))
-		rest -= uint64(out[i])
-		if out[i] > out[most] {
-			most = i
-		}
-	}
-	out[most] += uint32(rest)
-	return out
-}
 
 // discounts are those of Chen and Goodman for tallies of one, two, and three and more.
 func discounts(grams []entry, level int) (d [4]float64) {
