@@ -200,8 +200,21 @@ func (b *httpBeacon) picture(w *recordingWriter, r *http.Request, hit *Hit) bool
 	h.Set("Content-Type", "image/jpeg")
 	h.Set("ETag", `"`+hit.SHA256[:32]+`"`)
 	body := &body{Reader: bytes.NewReader(data), data: data}
-	http.ServeContent(w, r, "", time.Time{}, body)
+	http.ServeContent(w, ranged(r), "", time.Time{}, body)
 	return true
+}
+
+// ranged is the request without a Range header that must be ignored: ranges are
+// defined for GET alone, and units other than bytes are not known (RFC 9110, 14.2).
+func ranged(r *http.Request) *http.Request {
+	unit, _, ok := strings.Cut(r.Header.Get("Range"), "=")
+	if r.Header.Get("Range") == "" || r.Method == http.MethodGet && ok && strings.EqualFold(unit, "bytes") {
+		return r
+	}
+	plain := *r
+	plain.Header = r.Header.Clone()
+	plain.Header.Del("Range")
+	return &plain
 }
 
 // whole answers with a fixed body.
