@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-plant readme demo clean
 
 all: build
 
@@ -46,6 +46,12 @@ bench:
 PHOTOS ?=
 bench-mark:
 	$(GO) run ./internal/bench -photos "$(PHOTOS)"
+
+# What preparing and serving a picture costs, as ratios to a copy of the same
+# bytes and to libjpeg-turbo; then how well files can be told from ordinary ones.
+bench-plant:
+	$(GO) run ./internal/bench/pace -photos "$(or $(PHOTOS),../shared/photos)"
+	$(GO) run ./internal/bench/tell -photos "$(or $(PHOTOS),../shared/photos)"
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -3,7 +3,6 @@ package canary
 import (
 	"image"
 	"image/draw"
-	"math"
 
 	"birdring/canary/jpeg"
 	"birdring/canary/mark"
@@ -31,13 +30,14 @@ func newSource(img image.Image, d *jpeg.Dialect) *source {
 	for py := range h {
 		row := rgb.Pix[py*rgb.Stride:]
 		for px := range w {
-			r, g, b := float32(row[4*px]), float32(row[4*px+1]), float32(row[4*px+2])
-			l := 0.299*r + 0.587*g + 0.114*b
-			s.luma = append(s.luma, l)
+			// BT.601 with 16 bits after the point, as jccolor.c has it.
+			r, g, b := int32(row[4*px]), int32(row[4*px+1]), int32(row[4*px+2])
+			l := 19595*r + 38470*g + 7471*b
+			s.luma = append(s.luma, float32(l)/65536)
 			i := py*pw + px
-			y[i] = floor(l+0.5) - 128
-			cb[i] = floor(-0.168735892*r - 0.331264108*g + 0.5*b + 128.49999)
-			cr[i] = floor(0.5*r - 0.418687589*g - 0.081312411*b + 128.49999)
+			y[i] = float32((l+32768)>>16 - 128)
+			cb[i] = float32((-11059*r - 21709*g + 32768*b + 128<<16 + 32767) >> 16)
+			cr[i] = float32((32768*r - 27439*g - 5329*b + 128<<16 + 32767) >> 16)
 		}
 	}
 	for _, p := range [3][]float32{y, cb, cr} {
@@ -107,14 +107,28 @@ func extend(p []float32, w, h, pw, ph int) {
 	}
 }
 
-// transform fills blocks with the rounded coefficients of a plane and returns the unrounded ones.
+// transform fills blocks with the rounded coefficients of a plane of whole
+// numbers and returns the unrounded ones.
 func transform(p []float32, stride int, q *[64]uint16, blocks []jpeg.Block) [][64]float32 {
 	out := make([][64]float32, len(blocks))
 	perRow := stride / 8
 	for i := range blocks {
-		steps(p[i/perRow*8*stride+i%perRow*8:], stride, q, &out[i])
-		for z, f := range out[i] {
-			blocks[i][z] = int16(max(-1023, min(1023, math.Round(float64(f)))))
+		var px [64]int32
+		for y := range 8 {
+			for x, f := range p[i/perRow*8*stride+i%perRow*8+y*stride:][:8] {
+				px[8*y+x] = int32(f)
+			}
+		}
+		jpeg.IntFDCT(&px)
+		for z := range 64 {
+			v, step := px[jpeg.Zigzag(z)], 8*int32(q[z])
+			out[i][z] = float32(v) / float32(step)
+			if v < 0 {
+				v = -((-v + step/2) / step)
+			} else {
+				v = (v + step/2) / step
+			}
+			blocks[i][z] = int16(max(-1023, min(1023, v)))
 		}
 	}
 	return out

@@ -72,6 +72,61 @@ func inverse(b *[64]float32, at, step int) {
 	}
 }
 
+// Constants of IntFDCT: cosines with 13 bits after the point (jfdctint.c).
+const (
+	fix0298 = 2446
+	fix0390 = 3196
+	fix0541 = 4433
+	fix0765 = 6270
+	fix0899 = 7373
+	fix1175 = 9633
+	fix1501 = 12299
+	fix1847 = 15137
+	fix1961 = 16069
+	fix2053 = 16819
+	fix2562 = 20995
+	fix3072 = 25172
+)
+
+// IntFDCT is FDCT as libjpeg computes it by default, rounding errors included
+// (jfdctint.c, after Loeffler, Ligtenberg and Moschytz 1989). The result is 8
+// times the orthonormal transform.
+func IntFDCT(b *[64]int32) {
+	for y := range 8 {
+		intForward(b, 8*y, 1, 2, 11)
+	}
+	for x := range 8 {
+		intForward(b, x, 8, -2, 15)
+	}
+}
+
+// intForward is one pass of IntFDCT over the values at b[at], b[at+step], ...:
+// the even sums are shifted left by up (right if negative), products right by down.
+func intForward(b *[64]int32, at, step, up int, down uint) {
+	v := func(i int) *int32 { return &b[(at+i*step)&63] }
+	round := func(x int32, n uint) int32 { return (x + 1<<(n-1)) >> n }
+	t0, t7 := *v(0)+*v(7), *v(0)-*v(7)
+	t1, t6 := *v(1)+*v(6), *v(1)-*v(6)
+	t2, t5 := *v(2)+*v(5), *v(2)-*v(5)
+	t3, t4 := *v(3)+*v(4), *v(3)-*v(4)
+	t10, t13 := t0+t3, t0-t3
+	t11, t12 := t1+t2, t1-t2
+	if up > 0 {
+		*v(0), *v(4) = (t10+t11)<<up, (t10-t11)<<up
+	} else {
+		*v(0), *v(4) = round(t10+t11, uint(-up)), round(t10-t11, uint(-up))
+	}
+	z1 := (t12 + t13) * fix0541
+	*v(2), *v(6) = round(z1+t13*fix0765, down), round(z1-t12*fix1847, down)
+	z1 = -(t4 + t7) * fix0899
+	z2 := -(t5 + t6) * fix2562
+	z3, z4 := t4+t6, t5+t7
+	z5 := (z3 + z4) * fix1175
+	z3, z4 = z5-z3*fix1961, z5-z4*fix0390
+	*v(7), *v(5) = round(t4*fix0298+z1+z3, down), round(t5*fix2053+z2+z4, down)
+	*v(3), *v(1) = round(t6*fix3072+z2+z3, down), round(t7*fix1501+z1+z4, down)
+}
+
 // LumaPlane decodes the luma component to float samples, W x H, not clamped
 // and not rounded: the value 128 is added as T.81 A.3.1 says.
 func (f *Frame) LumaPlane() []float32 {

@@ -3,7 +3,7 @@ package jpeg
 // Marked is a picture with a mark to be written in two variants.
 type Marked struct {
 	Plain *Frame        // the unringed picture, dummies filled
-	Base  [][64]float32 // per luma block: the unrounded coefficients in quantiser steps, zigzag order
+	Base  [][64]float32 // per luma block: the coefficients before rounding in quantiser steps, to an eighth of a grey level, zigzag order
 	Bump  [][64]float32 // per luma block: what variant 1 adds and variant 0 takes away, same units
 	Run   int           // MCUs per segment; the last segment of a row may be shorter
 }
@@ -97,6 +97,7 @@ type equaliser struct {
 	weights [64]float32 // squared quantiser steps: what a step costs in pixels
 	side    [2]side
 	scratch []byte // what measure writes into
+	missing int    // stuffed bytes, of both variants, that the unringed picture has more so far
 }
 
 // side is one variant of the segment at hand.
@@ -145,6 +146,10 @@ func newEqualiser(m *Marked) *equaliser {
 // run writes the segment of MCUs mx0..mx1-1 in row my to both writers and stores
 // the coefficients written in as. It reports whether the segment carries the mark.
 func (e *equaliser) run(mx0, mx1, my int, d *dcs, w *[2]writer, as [2]*Frame) bool {
+	e.bare(mx0, mx1, my)
+	_, plain := e.measure(0, mx0, mx1, my, *d, &w[0])
+	before := w[0].stuffed + w[1].stuffed
+	defer func() { e.missing += 2*plain/8 - (w[0].stuffed + w[1].stuffed - before) }()
 	for v := range e.side {
 		e.load(v, mx0, mx1, my)
 	}
@@ -199,13 +204,33 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 		at := y*e.m.Plain.Luma.W + x
 		base, bump := &e.m.Base[at], &e.m.Bump[at]
 		for z := range 64 {
-			f := base[z] + sign*bump[z]
-			s.ideal[i][z] = f
+			f, half := e.snap(base[z]+sign*bump[z], z)
+			s.ideal[i][z] = f + half
 			s.blocks[i][z] = round(f)
 		}
 	}
 	s.blocks[last][0] = e.m.Plain.Luma.At(e.m.Plain.lumaAt(mx0, my, last))[0]
 	s.dummies(s.blocks, e.per*(mx1-mx0))
+}
+
+// snap brings a coefficient to the eighths that libjpeg's integer transform
+// knows: halves of a step, which it rounds away from zero, are then as frequent
+// as in an ordinary file. half is half an eighth away from zero: seen from
+// there, the last value rounded down and the first rounded up are equally near to
+// the other side, and equalising does not favour smaller coefficients.
+func (e *equaliser) snap(f float32, z int) (snapped, half float32) {
+	step := 8 * float32(e.m.Plain.Quant[0][z])
+	n := int32(max(-1<<20, min(1<<20, f*step+0.5)))
+	if f < 0 {
+		n = -int32(min(1<<20, 0.5-f*step))
+	}
+	switch {
+	case n > 0:
+		half = 0.5 / step
+	case n < 0:
+		half = -0.5 / step
+	}
+	return float32(n) / step, half
 }
 
 // dummies fills the blocks that cover no pixels.
@@ -266,11 +291,15 @@ func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
 		all[v], stuffing[v] = e.measure(v, mx0, mx1, my, d, &w[v])
 		s.bits = all[v] - stuffing[v]
 	}
-	if all[0] == all[1] {
+	scarce := e.missing > 0
+	if all[0] == all[1] && !scarce {
 		return true
 	}
 	for v := range e.side {
 		e.plan(&e.side[v], n)
+	}
+	if scarce && e.exhaust(n, mx0, mx1, my, d, w, search{stuffBits, stuffWorth}) {
+		return true
 	}
 	for range 6 {
 		var by [2]int
@@ -285,7 +314,21 @@ func (e *equaliser) equalise(mx0, mx1, my int, d dcs, w *[2]writer) bool {
 			return true
 		}
 	}
-	return e.exhaust(n, mx0, mx1, my, d, w)
+	return e.exhaust(n, mx0, mx1, my, d, w, search{reach, 0})
+}
+
+// Segments that contain stuffed bytes find equal lengths less often, and files
+// would have visibly few of them. So wherever some are missing against the
+// unringed picture, changes that bring one are preferred.
+const (
+	stuffBits  = 14          // bits that may be looked at for it
+	stuffWorth = float32(12) // squared error that a stuffed byte may cost
+)
+
+// search bounds exhaust.
+type search struct {
+	most  int     // bits that a variant may change by
+	worth float32 // cost that every stuffed byte makes up for
 }
 
 // cheapest finds the changes in length that make both variants equally long at
@@ -309,15 +352,17 @@ func (e *equaliser) cheapest(n int, stuffing [2]int) (by0, by1 int) {
 
 // exhaust tries every change of both variants: stuffing can jump by several
 // bytes at once, and then the guess of cheapest runs in circles.
-func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer) bool {
+func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer, s search) bool {
 	var lengths [2][span]int
+	var worth [2][span]float32
 	for v := range e.side {
-		for by := -reach; by <= reach; by++ {
+		for by := -s.most; by <= s.most; by++ {
 			if e.side[v].cost[n-1][by+reach] >= dear {
 				continue
 			}
 			e.side[v].apply(n, by)
-			lengths[v][by+reach], _ = e.measure(v, mx0, mx1, my, d, &w[v])
+			all, stuffing := e.measure(v, mx0, mx1, my, d, &w[v])
+			lengths[v][by+reach], worth[v][by+reach] = all, s.worth*float32(stuffing/8)
 		}
 	}
 	best, at := dear, [2]int{}
@@ -326,7 +371,7 @@ func (e *equaliser) exhaust(n, mx0, mx1, my int, d dcs, w *[2]writer) bool {
 			if l0 == 0 || l0 != l1 {
 				continue
 			}
-			if c := e.side[0].cost[n-1][i] + e.side[1].cost[n-1][j]; c < best {
+			if c := e.side[0].cost[n-1][i] + e.side[1].cost[n-1][j] - worth[0][i] - worth[1][j]; c < best {
 				best, at = c, [2]int{i, j}
 			}
 		}
