@@ -92,8 +92,8 @@ func (t *tuner) coefficientPSNR(gain float64) float64 {
 		for z := range 64 {
 			u := unit[z] * g
 			w := float32(q[z])
-			d0 := (roundStep(base[z]-u) - float32(plain[z])) * w
-			d1 := (roundStep(base[z]+u) - float32(plain[z])) * w
+			d0 := (roundStep(jpeg.Snap(base[z]-u, q[z])) - float32(plain[z])) * w
+			d1 := (roundStep(jpeg.Snap(base[z]+u, q[z])) - float32(plain[z])) * w
 			e[0] += d0 * d0
 			e[1] += d1 * d1
 		}

@@ -193,6 +193,7 @@ func (e *equaliser) store(v int, blocks []Block, f *Frame, mx0, mx1, my int) {
 func (e *equaliser) load(v, mx0, mx1, my int) {
 	s := &e.side[v]
 	sign := float32(2*v - 1)
+	quant := &e.m.Plain.Quant[0]
 	last := 0
 	for i := range e.per * (mx1 - mx0) {
 		x, y := e.m.Plain.lumaAt(mx0, my, i)
@@ -204,8 +205,8 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 		at := y*e.m.Plain.Luma.W + x
 		base, bump := &e.m.Base[at], &e.m.Bump[at]
 		for z := range 64 {
-			f, half := e.snap(base[z]+sign*bump[z], z)
-			s.ideal[i][z] = f + half
+			f := Snap(base[z]+sign*bump[z], quant[z])
+			s.ideal[i][z] = outward(f, quant[z])
 			s.blocks[i][z] = round(f)
 		}
 	}
@@ -213,24 +214,29 @@ func (e *equaliser) load(v, mx0, mx1, my int) {
 	s.dummies(s.blocks, e.per*(mx1-mx0))
 }
 
-// snap brings a coefficient to the eighths that libjpeg's integer transform
-// knows: halves of a step, which it rounds away from zero, are then as frequent
-// as in an ordinary file. half is half an eighth away from zero: seen from
-// there, the last value rounded down and the first rounded up are equally near to
-// the other side, and equalising does not favour smaller coefficients.
-func (e *equaliser) snap(f float32, z int) (snapped, half float32) {
-	step := 8 * float32(e.m.Plain.Quant[0][z])
-	n := int32(max(-1<<20, min(1<<20, f*step+0.5)))
-	if f < 0 {
-		n = -int32(min(1<<20, 0.5-f*step))
+// Snap brings a coefficient in steps of quantiser q to the eighths of a grey
+// level that libjpeg's integer transform knows: halves of a step, which it rounds
+// away from zero, are then as frequent as in an ordinary file.
+func Snap(f float32, q uint16) float32 {
+	step := 8 * float32(q)
+	n := max(-1<<20, min(1<<20, f*step))
+	if n < 0 {
+		return float32(int32(n-0.5)) / step
 	}
-	switch {
-	case n > 0:
-		half = 0.5 / step
-	case n < 0:
-		half = -0.5 / step
+	return float32(int32(n+0.5)) / step
+}
+
+// outward is half an eighth of a grey level away from zero: seen from there, the
+// last value rounded down and the first rounded up are equally near to the other
+// side, and equalising does not favour smaller coefficients.
+func outward(f float32, q uint16) float32 {
+	switch half := 0.5 / (8 * float32(q)); {
+	case f > 0:
+		return f + half
+	case f < 0:
+		return f - half
 	}
-	return float32(n) / step, half
+	return f
 }
 
 // dummies fills the blocks that cover no pixels.
