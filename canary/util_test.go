@@ -8,35 +8,11 @@ import (
 	"image"
 	"image/draw"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 )
 
 func testName(path string) string {
 	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-}
-
-// byTurns is the median duration of each f in seconds, over 15 rounds in which
-// they take turns, each as often as fits into two milliseconds, once at least.
-func byTurns(fs ...func()) []float64 {
-	rounds := make([][]float64, len(fs))
-	for range 15 {
-		for i, f := range fs {
-			began, n := time.Now(), 0
-			for n == 0 || time.Since(began) < 2*time.Millisecond {
-				f()
-				n++
-			}
-			rounds[i] = append(rounds[i], time.Since(began).Seconds()/float64(n))
-		}
-	}
-	out := make([]float64, len(fs))
-	for i, r := range rounds {
-		slices.Sort(r)
-		out[i] = r[len(r)/2]
-	}
-	return out
 }
 
 // withChecksum appends the checksum of format BRP2.

@@ -15,7 +15,7 @@ import (
 	"birdring/registry/sqlstore"
 )
 
-// mostPrepared bounds the prepared pictures kept in memory, in bytes of file.
+// mostPrepared bounds the prepared pictures kept in memory, in bytes.
 const mostPrepared = 512 << 20
 
 // rendererCache keeps the prepared pictures asked for last.
@@ -117,7 +117,7 @@ func (r *Registry) prepared(num uint32) (*prepared, error) {
 		r.renderers.forget(num)
 		return nil, err
 	}
-	r.renderers.weigh(num, int64(2*p.picture.Size()))
+	r.renderers.weigh(num, int64(p.renderer.Memory()))
 	return p, nil
 }
 

@@ -39,7 +39,7 @@ type Result struct {
 }
 
 // cutsPerPhoto is how many pictures are cut from a photo.
-const cutsPerPhoto = 8
+const cutsPerPhoto = 6
 
 // paintedScenes are added to the photos.
 const paintedScenes = 12
