@@ -17,14 +17,12 @@ import (
 // reads one), and its renditions have the dialect's own header and are ordinary files.
 func TestDialectsCarryTheMark(t *testing.T) {
 	cjpeg := testkit.Tool(t, "cjpeg")
-	img := paint.Scene(11, 568, 451) // odd: MCUs are cut at both edges
+	img := paint.Scene(11, 424, 403) // odd: MCUs are cut at both edges
 	for name, args := range map[string][]string{
-		"4:2:2":       {"-quality", "88", "-sample", "2x1"},
-		"4:4:4":       {"-quality", "90", "-sample", "1x1"},
-		"4:4:0":       {"-quality", "90", "-sample", "1x2"},
-		"coarse":      {"-quality", "70"},
-		"optimised":   {"-quality", "90", "-optimize"},
-		"progressive": {"-quality", "90", "-progressive"},
+		"4:2:2":     {"-quality", "88", "-sample", "2x1"},
+		"4:4:4":     {"-quality", "90", "-sample", "1x1"},
+		"coarse":    {"-quality", "70"},
+		"optimised": {"-quality", "90", "-optimize"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
