@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 )
 
@@ -98,4 +99,21 @@ func FuzzLines(f *testing.F) {
 			t.Fatal("a rendition is not the splice")
 		}
 	})
+}
+
+// Every size that Prepare takes has few enough segments to be rendered, in every
+// subsampling, and short ones are made longer only where enough are left.
+func TestGridsFitTheRenderer(t *testing.T) {
+	for _, mcu := range [][2]int{{2, 2}, {2, 1}, {1, 2}, {1, 1}} {
+		d := jpeg.Default(90)
+		d.Across, d.Down = mcu[0], mcu[1]
+		f := &jpeg.Frame{W: maxSide, H: maxSide, Dialect: d}
+		if g := gridFor(f, 1<<30); g.Segments() > mostRendered || g.Segments() < mostRendered/3 {
+			t.Errorf("MCUs of %v blocks: %d segments", mcu, g.Segments())
+		}
+		f.W, f.H = 400, 400
+		if g := gridFor(f, 100); g.MCU*g.Row*g.Run != segmentArea {
+			t.Errorf("MCUs of %v blocks: a small picture has segments of %d pixels", mcu, g.MCU*g.Row*g.Run)
+		}
+	}
 }

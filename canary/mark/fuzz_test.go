@@ -18,7 +18,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(uint64(4), 700, 530, 2.2, 0.0, 0.0, 0.0, 2.2, 0.0, uint8(6))
 	const w, h = 320, 240
 	key := bytes.Repeat([]byte{9}, 32)
-	plan, err := mark.NewPlan(noise(1, w, h), 1, key[:16])
+	plan, err := mark.NewPlan(noise(1, w, h), mark.Grid{W: w, H: h, MCU: 16, Run: 1}, key[:16])
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -63,7 +63,8 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(err)
 		}
 		for v := range uint64(50) {
-			if bits := ring.SiteBits([]ring.TrackLogs{reading.Score(v)}); bits >= ring.AttributedMillibits {
+			s := reading.Score(v)
+			if bits := s.Alone(); bits >= ring.AttributedMillibits {
 				t.Fatalf("noise attributed to viewer %d at %d millibits", v, bits)
 			}
 		}
