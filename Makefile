@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon soak sim readme demo clean
+.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon conformance soak sim readme demo clean
 
 all: build
 
@@ -77,6 +77,10 @@ bench-handles:
 # DNS and HTTP beacons and ingest against NSD, nginx and SQLite in the same run.
 bench-beacon:
 	$(GO) run ./internal/bench/beacon
+
+# Zonemaster, offline, against our zone and NSD's; needs port 53 of 127.53.0.0/24.
+conformance:
+	BIRDRING_CONFORMANCE=1 $(GO) test -count=1 -run 'Zonemaster|Unbound' -v ./beacon
 
 # Ten minutes of mixed load with no hit lost, ten of flood with flat memory. SOAK=1m for a short one.
 SOAK ?= 10m

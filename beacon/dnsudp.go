@@ -10,6 +10,9 @@ import (
 // batchSize is how many datagrams are read, recorded and answered together.
 const batchSize = 64
 
+// replySize is room for an answer by UDP, in bytes.
+const replySize = udpSize + 64
+
 // udpWorker answers the queries of one socket. It is used by one goroutine.
 type udpWorker struct {
 	d       *DNS

@@ -61,7 +61,6 @@ func udpOptions(fd int, any bool) error {
 // Sizes of the buffers of one datagram, in bytes.
 const (
 	querySize   = 2048 // a longer query is cut off, and malformed
-	replySize   = udpSize + 64
 	controlSize = 64
 )
 

@@ -64,6 +64,7 @@ type intake struct {
 	w       *world
 	ours    string // where our own links and pictures are
 	visit   *visit.Rules
+	guesses map[guessKey][2]string // class and reason of hits that look alike
 	insert  *sql.Stmt
 	folding *folding  // nil: nothing is folded
 	counted []*folded // rows with repeats in this batch
@@ -76,7 +77,7 @@ const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, n
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
-	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, visit: r.visit, insert: stmt, folding: f}, err
+	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f}, err
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -102,7 +103,7 @@ func (in *intake) hit(h beacon.Hit) error {
 			return nil
 		}
 	}
-	class, reason := in.visit.Classify(h)
+	class, reason := in.guess(h)
 	res, err := in.insert.ExecContext(in.ctx, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
 		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self,
 		h.Proto, h.Cookie, h.Proved, h.Via, class, reason)
@@ -125,6 +126,26 @@ func (in *intake) hit(h beacon.Hit) error {
 		}
 	}
 	return in.lead(h)
+}
+
+// guessKey is what a guess depends on.
+type guessKey struct {
+	kind, agent, referer, host, address string
+	self                                bool
+}
+
+// guess says who a hit probably was. Most hits look like another of the same batch.
+func (in *intake) guess(h beacon.Hit) (class, reason string) {
+	key := guessKey{kind: h.Kind, agent: h.UserAgent, referer: h.Referer, host: h.Host, self: h.Self}
+	if in.visit.ByAddress() {
+		key.address = hostOf(h.Addr)
+	}
+	g, ok := in.guesses[key]
+	if !ok {
+		g[0], g[1] = in.visit.Classify(h)
+		in.guesses[key] = g
+	}
+	return g[0], g[1]
 }
 
 // repeat reports whether a hit is a repeat of one that has a row, and counts it there.

@@ -122,6 +122,9 @@ func (r *Rules) Ranges(class, name string, data []byte) error {
 	return nil
 }
 
+// ByAddress reports whether guesses depend on addresses at all.
+func (r *Rules) ByAddress() bool { return len(r.nets) > 0 }
+
 // Classify guesses who sent a hit, and says by which rule.
 func (r *Rules) Classify(h beacon.Hit) (class, reason string) {
 	if h.Self {

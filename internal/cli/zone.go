@@ -23,6 +23,9 @@ func (a *app) zoneCommand() *cobra.Command {
 birdring serve --dns, then asks the servers of that zone and the name servers
 themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if flag := cmd.Flags().Lookup("zone"); len(args) == 0 && flag.Changed {
+				return nil
+			}
 			if len(args) != 1 {
 				return usagef("one zone is wanted, like t.example.com; run %s --help", cmd.CommandPath())
 			}
@@ -32,6 +35,7 @@ themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 			return parseEach(nsAddrs, netip.ParseAddr, &c.Config.NSAddrs, "--dns-ns-addr", "an IP address")
 		},
 	}
+	cmd.Flags().StringVar(&c.Config.Zone, "zone", "", "the zone, in place of ZONE")
 	cmd.Flags().StringSliceVar(&c.Config.NS, "dns-ns", nil, "names of the zone's name servers, as for serve")
 	cmd.Flags().StringSliceVar(&nsAddrs, "dns-ns-addr", nil, "their public addresses, in turn")
 	cmd.Flags().StringArrayVar(&records, "dns-record", nil, "own record in zone-file form, repeatable")
@@ -40,7 +44,11 @@ themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 	cmd.Flags().StringVar(&c.Port, "port", "53", "port of the zone's name servers")
 	cmd.Flags().BoolVar(&offline, "offline", false, "only print the records")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
-		c.Config.Zone, c.Config.Records = args[0], strings.Join(records, "\n")
+		if len(args) > 0 {
+			c.Config.Zone = args[0]
+		}
+		zone := c.Config.Zone
+		c.Config.Records = strings.Join(records, "\n")
 		want, err := beacon.ParentRecords(c.Config)
 		if err != nil {
 			return err
@@ -49,7 +57,7 @@ themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 			a.emit(struct {
 				Zone   string `json:"zone"`
 				Record string `json:"record"`
-			}{args[0], r}, func(w io.Writer) { fmt.Fprintln(w, r) })
+			}{zone, r}, func(w io.Writer) { fmt.Fprintln(w, r) })
 		}
 		if offline {
 			return nil
@@ -60,7 +68,7 @@ themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 			a.emit(struct {
 				Zone string `json:"zone"`
 				beacon.Mistake
-			}{args[0], m}, func(w io.Writer) { fmt.Fprintf(w, "wrong: %s (%s)\n       %s\n", m.Problem, orAll(m.Server), m.Fix) })
+			}{zone, m}, func(w io.Writer) { fmt.Fprintf(w, "wrong: %s (%s)\n       %s\n", m.Problem, orAll(m.Server), m.Fix) })
 		}
 		if err != nil {
 			return err
@@ -68,7 +76,7 @@ themselves, and names each mistake with what mends it. Exit 1 if there is one.`,
 		a.emit(struct {
 			Zone string `json:"zone"`
 			OK   bool   `json:"ok"`
-		}{args[0], len(mistakes) == 0}, func(w io.Writer) {
+		}{zone, len(mistakes) == 0}, func(w io.Writer) {
 			if len(mistakes) == 0 {
 				fmt.Fprintln(w, "the delegation is right")
 			}

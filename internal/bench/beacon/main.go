@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command beacon measures the beacons against NSD and nginx from Debian in the
 // same run: servers on one core, load from this program on another, five rounds
 // in which all take turns, medians. It prints every figure with its target and
