@@ -102,7 +102,8 @@ func TestOneFileIsAveragedOverItsGroup(t *testing.T) {
 		most = max(most, res[0].Accounts[0].Bits)
 	}
 	rows := rows[registry.AttributionRow](t, r, "attributions", time.Time{}, 0)
-	if len(rows) != 1 || rows[0].Pictures != 1 || rows[0].Bits > most {
+	// The coin of the decoy may add what heads are worth at its share, less than 2 bits.
+	if len(rows) != 1 || rows[0].Pictures != 1 || rows[0].Bits > most+2 {
 		t.Errorf("%+v, one file gave at most %.3f", rows, most)
 	}
 }

@@ -45,7 +45,7 @@ func Profiles(all []Profile, real canary.Population) []Line {
 	c := &checks{n: len(all)}
 	c.names(all)
 	c.times(all)
-	c.texts(all)
+	c.texts(all, real)
 	c.numbers(all, real)
 	return c.lines
 }
@@ -120,7 +120,7 @@ func (c *checks) times(all []Profile) {
 	c.put("posts before joining or after now", young, 0, 0)
 }
 
-func (c *checks) texts(all []Profile) {
+func (c *checks) texts(all []Profile, real canary.Population) {
 	empty, tagged, posts := 0.0, 0.0, 0.0
 	captions := map[string]bool{}
 	for _, p := range all {
@@ -135,7 +135,20 @@ func (c *checks) texts(all []Profile) {
 			}
 		}
 	}
-	c.put("share of empty bios", empty/float64(len(all)), 0.03, 0.5)
+	low, high := 0.03, 0.5
+	bare, told := 0., 0.
+	for _, n := range real {
+		if n.BioLength >= 0 {
+			told++
+		}
+		if n.BioLength == 0 {
+			bare++
+		}
+	}
+	if told > 0 {
+		low, high = bare/told-0.03, bare/told+0.03
+	}
+	c.put("share of empty bios", empty/float64(len(all)), low, high)
 	c.put("share of posts with hashtags", tagged/max(1, posts), 0.2, 0.9)
 	c.put("different captions", float64(len(captions)), 40, 1e9)
 }
