@@ -29,7 +29,7 @@ func Supply(seed uint64, pictures int) []registry.Photo { return Painted(seed, 2
 
 // Painted returns n photos painted from a seed when they are opened.
 func Painted(seed uint64, n int) []registry.Photo {
-	sizes := [][2]int{{864, 648}, {648, 864}, {768, 768}, {900, 600}}
+	sizes := [][2]int{{768, 576}, {576, 768}, {672, 672}, {800, 528}}
 	out := make([]registry.Photo, n)
 	for i := range out {
 		size := sizes[i%len(sizes)]
@@ -55,7 +55,7 @@ func crew(sites int) []registry.PlantRequest {
 		}
 	}
 	return []registry.PlantRequest{
-		{Decoys: sharedDecoys, Share: 0.25, PerDecoy: 3, Stories: 1, StoryLife: storyLife},
+		{Decoys: sharedDecoys, Share: 0.3, PerDecoy: 3, Stories: 1, StoryLife: storyLife},
 		{Personal: 1, PerDecoy: 2},
 		{Dark: live * probesPerSite, PerDecoy: 2},
 	}

@@ -46,7 +46,7 @@ type Options struct {
 const (
 	defaultSites    = 8
 	defaultAccounts = 200
-	sharedDecoys    = 12
+	sharedDecoys    = 9
 	ordinaryCount   = 16
 	storyLife       = 20 * time.Second // a day on this platform's clock
 )
