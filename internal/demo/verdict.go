@@ -222,5 +222,5 @@ What a farm can still do against this version:
 - compare the bytes of one picture fetched by two accounts: decoys differ, ordinary pictures do not
 - classify profiles: the demo's personas, handles and painted pictures are drawn from lists in the source
 - redraw pictures with a generative model, or publish text only: then only handles, links and probes are left
-- mix the copies of many accounts in one picture: traced for a few accounts, not yet for many
+- mix the copies of more than about sixteen accounts in one picture: each further account takes more pictures to trace
 `
