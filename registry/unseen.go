@@ -38,7 +38,7 @@ func Chao1(counts []int) Unseen {
 		return out
 	}
 	k := float64(out.Events-1) / float64(out.Events)
-	out.Unseen = k * once * (once - 1) / (2 * (twice + 1))
+	out.Unseen = max(0, k*once*(once-1)/(2*(twice+1))) // once = 0 would give -0
 	total := float64(out.Seen) + out.Unseen
 	var variance float64
 	switch {

@@ -40,7 +40,7 @@ func (c *Console) operator(ctx context.Context, site string) (*operator, error) 
 		for _, s := range m.Sessions {
 			name := s.Session
 			if name == "" {
-				name = "(account)"
+				name = "account"
 			}
 			names = append(names, name)
 			if row.First.IsZero() || s.First.Before(row.First) {
