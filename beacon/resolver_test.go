@@ -29,48 +29,7 @@ func TestUnboundResolvesEveryToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, listen, err := net.SplitHostPort(free.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "unbound.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, `server:
-  interface: 127.0.0.1@%s
-  port: %s
-  do-daemonize: no
-  username: ""
-  chroot: ""
-  directory: %q
-  pidfile: ""
-  use-syslog: no
-  do-ip6: no
-  do-not-query-localhost: no
-  module-config: "iterator"
-  qname-minimisation: yes
-  qname-minimisation-strict: yes
-  use-caps-for-id: yes
-  harden-below-nxdomain: yes
-  harden-referral-path: no
-stub-zone:
-  name: %q
-  stub-addr: 127.0.0.1@%s
-`, listen, listen, dir, zone, port), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), unbound, "-d", "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill() // it runs for ever otherwise
-		_ = cmd.Wait()
-	}()
+	listen := startUnbound(t, unbound, port)
 	ask := func(name string, qtype uint16) (*dns.Msg, error) {
 		c := dns.Client{Timeout: 2 * time.Second}
 		a, _, err := c.Exchange(query(name, qtype), net.JoinHostPort("127.0.0.1", listen))
@@ -108,3 +67,78 @@ stub-zone:
 		t.Errorf("a name server: %v\n%v", err, a)
 	}
 }
+
+// startUnbound starts a resolver that asks port for our zone, and returns the port
+// it listens on. A port that was free a moment ago may be somebody else's by the
+// time unbound wants it, by UDP or by TCP: then it ends and another is tried.
+func startUnbound(t *testing.T, unbound, port string) (listen string) {
+	t.Helper()
+	dir := t.TempDir()
+	for range 10 {
+		listen = freePort(t)
+		conf := filepath.Join(dir, "unbound.conf")
+		if err := os.WriteFile(conf, fmt.Appendf(nil, strictUnbound, listen, listen, dir, zone, port), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(unbound, "-d", "-c", conf)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case err := <-ended:
+			t.Logf("unbound on port %s: %v", listen, err)
+			continue
+		case <-time.After(time.Second):
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill() // it runs for ever otherwise
+			<-ended
+		})
+		return listen
+	}
+	t.Fatal("unbound does not stay up")
+	return ""
+}
+
+// freePort is a port that nobody listens on by UDP or TCP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	_, port, err := net.SplitHostPort(udp.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tcp, err := net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+		tcp.Close()
+		return port
+	}
+	return freePort(t)
+}
+
+const strictUnbound = `server:
+  interface: 127.0.0.1@%s
+  port: %s
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: %q
+  pidfile: ""
+  use-syslog: no
+  do-ip6: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+  qname-minimisation: yes
+  qname-minimisation-strict: yes
+  use-caps-for-id: yes
+  harden-below-nxdomain: yes
+  harden-referral-path: no
+stub-zone:
+  name: %q
+  stub-addr: 127.0.0.1@%s
+`
