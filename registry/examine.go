@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"birdring/beacon/decode"
 	"birdring/canary/mark"
 )
 
@@ -30,15 +29,7 @@ func (r *Registry) Examine(ctx context.Context, req TraceRequest) ([]Examined, e
 	if t.req.CapturedAt.IsZero() {
 		t.req.CapturedAt = now()
 	}
-	var err error
-	if t.w, err = r.world(ctx); err != nil {
-		return nil, err
-	}
-	img, err := decode.Decode(ctx, req.Data, decode.Default())
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.look(ctx, t.w, img, t.w.indexes(req.PageDecoys))
+	img, all, err := t.look(ctx)
 	if err != nil {
 		return nil, err
 	}

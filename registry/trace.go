@@ -83,15 +83,7 @@ func (r *Registry) Trace(ctx context.Context, req TraceRequest) ([]TraceResult, 
 			return nil, fmt.Errorf("site %q %w: a domain, host:port or URL is wanted", req.Site, ErrInvalid)
 		}
 	}
-	var err error
-	if t.w, err = r.world(ctx); err != nil {
-		return nil, err
-	}
-	img, err := decode.Decode(ctx, req.Data, decode.Default())
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.look(ctx, t.w, img, t.w.indexes(req.PageDecoys))
+	img, all, err := t.look(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +111,18 @@ type tracing struct {
 	site  string
 	w     *world
 	begin time.Time
+}
+
+// look decodes the file and finds our pictures in it.
+func (t *tracing) look(ctx context.Context) (img *decode.Image, all []finding, err error) {
+	if t.w, err = t.r.world(ctx); err != nil {
+		return nil, nil, err
+	}
+	if img, err = decode.Decode(ctx, t.req.Data, decode.Default()); err != nil {
+		return nil, nil, err
+	}
+	all, err = t.r.look(ctx, t.w, img, t.w.indexes(t.req.PageDecoys))
+	return img, all, err
 }
 
 func (t *tracing) seconds() float64 { return math.Round(time.Since(t.begin).Seconds()*1000) / 1000 }

@@ -44,19 +44,6 @@ const cutsPerPhoto = 6
 // paintedScenes are added to the photos.
 const paintedScenes = 12
 
-// Run reports the larger AUC of Own and Foreign and how many pairs it rests on.
-func Run(ctx context.Context, photos []string, log io.Writer) (worst float64, pairs int, err error) {
-	r, err := Measure(ctx, photos, log)
-	if err != nil {
-		return 0, 0, err
-	}
-	worst = r.Own
-	if r.Foreign > worst {
-		worst = r.Foreign
-	}
-	return worst, r.Pairs, nil
-}
-
 // sample is one picture in all its files, as features.
 type sample struct {
 	photo                        int
