@@ -296,8 +296,9 @@ func (p *probing) millibits(ctx context.Context, requester canary.Viewer) (int64
 			return 0, err
 		}
 	}
-	if len(t.sums) == 0 {
+	i, ok := t.index[account]
+	if !ok {
 		return 0, nil
 	}
-	return ring.Passes([]ring.Sums{*t.sumsOf(account)}).Millibits(), nil
+	return ring.Passes(t.sums[i:i+1]).Millibits(), nil
 }
