@@ -300,5 +300,5 @@ func (p *probing) millibits(ctx context.Context, requester canary.Viewer) (int64
 	if !ok {
 		return 0, nil
 	}
-	return ring.Passes(t.sums[i:i+1]).Millibits(), nil
+	return ring.Passes(t.sums[i : i+1]).Millibits(), nil
 }
