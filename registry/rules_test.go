@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -310,5 +311,56 @@ func TestHandlesAndLinksAreFactors(t *testing.T) {
 	// account's link says nothing about another.
 	if _, err := r.Explain(t.Context(), site.URL, "crowd-001", false); err == nil {
 		t.Error("an account below the line was explained")
+	}
+}
+
+// A handle names its account only if it is spelled as it was drawn and was no secret
+// told before: a decoy that was burnt is still found, by its pictures.
+func TestHandleProvesWhileItIsSecret(t *testing.T) {
+	r, _ := fresh(t)
+	mine := planted(t, r, registry.PlantRequest{Personal: 1, PerDecoy: 1})[0]
+	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "mole", Decoy: mine.ID, Surface: "profile"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := changed(t, rendition(t, r, mine.Avatar, copies[0].Viewer), 440, 80)
+	on := func(name string) (handle float64, sightings int) {
+		t.Helper()
+		site := newClone(t, map[string][]byte{
+			"/":      []byte(`<a href="/p">one</a>`),
+			"/p":     fmt.Appendf(nil, `<h1>@%s</h1><img src="/a.jpg">`, name),
+			"/a.jpg": found,
+		})
+		if _, results := scan(t, r, site.URL); len(results) != 1 || results[0].Account == nil || *results[0].Account != "mole" {
+			t.Fatalf("@%s: %+v", name, results)
+		}
+		e, err := r.Explain(t.Context(), site.URL, "mole", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Same {
+			t.Errorf("@%s: explained %.3f bits, stored %.3f", name, e.Bits, e.Stored)
+		}
+		for _, row := range rows[registry.SightingRow](t, r, "sightings", time.Time{}, 0) {
+			if row.Kind == "handle" && strings.HasPrefix(row.URL, site.URL) {
+				sightings++
+			}
+		}
+		return e.Parts.Handles, sightings
+	}
+	if bits, n := on(mine.Handle); bits < mine.HandleBits-12 || n != 1 {
+		t.Errorf("plain: %.1f bits of %.1f, %d sightings", bits, mine.HandleBits, n)
+	}
+	cyrillic := strings.NewReplacer("o", "\u043e", "e", "\u0435", "a", "\u0430", "i", "\u0456", "c", "\u0441", "p", "\u0440", "x", "\u0445", "y", "\u0443", "s", "\u0455")
+	if unlike := cyrillic.Replace(mine.Handle); unlike != mine.Handle { // nearly every handle has one of these
+		if bits, n := on(unlike); bits > 0 || n != 1 {
+			t.Errorf("disguised: %.1f bits, %d sightings", bits, n)
+		}
+	}
+	if _, err := r.Burn(t.Context(), mine.ID, "named in a forum"); err != nil {
+		t.Fatal(err)
+	}
+	if bits, n := on(mine.Handle); bits > 0 || n != 1 {
+		t.Errorf("burnt: %.1f bits, %d sightings", bits, n)
 	}
 }
