@@ -124,13 +124,8 @@ func (p *probing) claim(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at) VALUES (?, ?, ?, ?, ?)`,
-			site, num, p.req.Template, p.url, now().UnixMicro())
-		if err != nil {
-			return err
-		}
-		p.row, err = res.LastInsertId()
-		return err
+		return tx.QueryRowContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
+			site, num, p.req.Template, p.url, now().UnixMicro()).Scan(&p.row)
 	})
 }
 

@@ -241,6 +241,27 @@ func (p *PostgreSQL) Database(t testing.TB) string {
 	return p.URL(name)
 }
 
+// PostgresCopy is Postgres with the contents of another of its databases, to
+// which nobody is connected.
+func PostgresCopy(t testing.TB, of string) string {
+	t.Helper()
+	u, err := url.Parse(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := shared.server
+	name := fmt.Sprintf("test%d", p.n.Add(1))
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := p.Exec("postgres", "CREATE DATABASE "+name+" TEMPLATE "+strings.TrimPrefix(u.Path, "/")+" STRATEGY file_copy")
+		if err == nil {
+			return p.URL(name)
+		}
+		if time.Now().After(end) || !strings.Contains(err.Error(), "55006") { // a session that was closed is still leaving
+			t.Fatal(err)
+		}
+	}
+}
+
 // Dir is where the server's files are.
 func (p *PostgreSQL) Dir() string { return p.dir }
 

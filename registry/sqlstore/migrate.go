@@ -55,7 +55,7 @@ func (d *DB) update(ctx context.Context, readOnly, create bool) error {
 		return err
 	case has > want:
 		return fmt.Errorf("%w: its schema is version %d, this program knows %d: update birdring", ErrNewer, has, want)
-	case create && has > 0:
+	case create && has > 0 && !d.blank(ctx, db):
 		return fmt.Errorf("%s holds a registry already: %w", Redacted(d.target), fs.ErrExist)
 	case !create && has == 0 && d.engine == PostgreSQL:
 		return fmt.Errorf("%s holds no registry: %w", Redacted(d.target), fs.ErrNotExist)
@@ -140,4 +140,33 @@ func flock(path string) (release func() error, err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return f.Close, nil
+}
+
+// blank says that a registry was only begun: it does not know its keys.
+func (d *DB) blank(ctx context.Context, db *sql.DB) bool {
+	var facts int
+	err := db.QueryRowContext(ctx, `SELECT count(*) FROM meta`).Scan(&facts)
+	return err == nil && facts == 0
+}
+
+// Tables are the names of the registry's tables, sorted.
+func (d *DB) Tables(ctx context.Context) ([]string, error) {
+	query := `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> ? ORDER BY name`
+	if d.engine == PostgreSQL {
+		query = `SELECT CAST(table_name AS text) COLLATE "C" AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name <> ? ORDER BY name`
+	}
+	rows, err := d.readers.QueryContext(ctx, query, goose.DefaultTablename)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		out = append(out, name)
+	}
+	return out, rows.Err()
 }
