@@ -106,5 +106,8 @@ func (l *held) Close() error {
 	if away(err) || errors.Is(err, sql.ErrConnDone) {
 		err = nil
 	}
+	if e := l.conn.Close(); !errors.Is(e, sql.ErrConnDone) {
+		err = errors.Join(err, e)
+	}
 	return errors.Join(err, l.db.Close())
 }
