@@ -138,6 +138,11 @@ func (c *pgConn) PrepareContext(ctx context.Context, query string) (driver.Stmt,
 
 // ExecContext runs a statement.
 func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if len(args) == 1 {
+		if in, ok := args[0].Value.(*copyIn); ok {
+			return c.copyIn(c.lasting(ctx), in)
+		}
+	}
 	return c.Conn.ExecContext(c.lasting(ctx), bind(query), args)
 }
 

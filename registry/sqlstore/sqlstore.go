@@ -81,6 +81,23 @@ type Options struct {
 // exist, and brings its schema up to date. ErrNewer says that a newer program
 // wrote it; fs.ErrNotExist that there is no registry.
 func Open(ctx context.Context, target string, o Options) (*DB, error) {
+	d, err := openUnfinished(ctx, target, o)
+	if err != nil {
+		return nil, err
+	}
+	var unfinished bool
+	err = d.readers.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?)`, copyUnderWay).Scan(&unfinished)
+	if err == nil && unfinished {
+		err = fmt.Errorf("%s is a copy that was not finished: run birdring registry copy again", Redacted(target))
+	}
+	if err != nil {
+		return nil, errors.Join(Explain(err), d.Close())
+	}
+	return d, nil
+}
+
+// openUnfinished is Open, also for a copy that is not whole.
+func openUnfinished(ctx context.Context, target string, o Options) (*DB, error) {
 	if !IsURL(target) {
 		if _, err := os.Stat(target); err != nil {
 			return nil, err
