@@ -121,12 +121,11 @@ func ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (c
 	if err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO viewers (account, session, given_at) VALUES (?, ?, ?)`, account, k.session, at.UnixMicro())
-	if err != nil {
+	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + 1 WHERE name = 'viewers' RETURNING n`).Scan(&v); err != nil {
 		return 0, err
 	}
-	n, err := res.LastInsertId()
-	return canary.Viewer(n), err
+	_, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro())
+	return v, err
 }
 
 // ensureAccount finds an account's row or makes it.
@@ -135,11 +134,8 @@ func ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES (?, ?)`, name, at.UnixMicro())
-	if err != nil {
-		return 0, err
-	}
-	return res.LastInsertId()
+	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES (?, ?) RETURNING id`, name, at.UnixMicro()).Scan(&id)
+	return id, err
 }
 
 // AccountOf returns the account and session that a number was given to.

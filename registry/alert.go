@@ -74,7 +74,7 @@ func (r *Registry) AddWebhook(ctx context.Context, address string) (Webhook, str
 			return err
 		}
 		res, err := tx.ExecContext(ctx, `INSERT INTO deliveries (message, webhook, next_at)
-			SELECT id, ?, ? FROM messages m WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id)`, hook.ID, at)
+			SELECT id, ?, CAST(? AS BIGINT) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id)`, hook.ID, at)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func enqueue(ctx context.Context, tx *sql.Tx, topic string, m message) error {
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO deliveries (message, webhook, next_at) SELECT ?, id, ? FROM webhooks WHERE removed_at IS NULL`, id, at)
+	_, err = tx.ExecContext(ctx, `INSERT INTO deliveries (message, webhook, next_at) SELECT ?, id, CAST(? AS BIGINT) FROM webhooks WHERE removed_at IS NULL`, id, at)
 	return err
 }
 

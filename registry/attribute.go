@@ -275,7 +275,7 @@ func (r *Registry) exposed(ctx context.Context, q queryer, decoy uint32) (*roste
 
 // candidates reads the viewers that were shown a decoy.
 func candidates(ctx context.Context, q queryer, decoy uint32) (*roster, error) {
-	rows, err := q.QueryContext(ctx, `SELECT e.viewer, v.account, min(e.at) FROM exposures e JOIN viewers v ON v.number = e.viewer
+	rows, err := q.QueryContext(ctx, `SELECT e.viewer, min(v.account), min(e.at) FROM exposures e JOIN viewers v ON v.number = e.viewer
 		WHERE e.decoy = ? GROUP BY e.viewer ORDER BY e.viewer`, decoy)
 	out, err := collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
 		return c, rows.Scan(&c.viewer, &c.account, &c.first)

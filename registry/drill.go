@@ -175,8 +175,8 @@ type DrillRecord struct {
 // DrillRecord reads what was kept.
 func (r *Registry) DrillRecord(ctx context.Context) (d DrillRecord, err error) {
 	var last sql.NullInt64
-	err = r.db.Read().QueryRowContext(ctx, `SELECT coalesce(sum(outcome IN ('own', 'other', 'changed')), 0), coalesce(sum(outcome = 'other'), 0),
-		coalesce(sum(outcome = 'changed'), 0), max(at) FROM drills`).Scan(&d.Fetched, &d.Wrong, &d.Changed, &last)
+	err = r.db.Read().QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE outcome IN ('own', 'other', 'changed')), count(*) FILTER (WHERE outcome = 'other'),
+		count(*) FILTER (WHERE outcome = 'changed'), max(at) FROM drills`).Scan(&d.Fetched, &d.Wrong, &d.Changed, &last)
 	d.Bound, d.Last = upperBound(d.Wrong, d.Fetched), timeOrNil(last)
 	return d, sqlstore.Explain(err)
 }

@@ -125,13 +125,15 @@ func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...R
 
 // Dump writes every value of every table, each between bars.
 func (r *Registry) Dump(ctx context.Context) (string, error) {
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('exposures', 'viewers', 'sqlite_sequence')`)
-	tables, err := collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
+	tables, err := r.db.Tables(ctx)
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
 	for _, table := range tables {
+		if table == "exposures" || table == "viewers" {
+			continue
+		}
 		rows, err := r.db.Read().QueryContext(ctx, `SELECT * FROM `+table)
 		_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
 			columns, err := rows.Columns()
@@ -162,9 +164,11 @@ func (r *Registry) Dump(ctx context.Context) (string, error) {
 func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
 	return r.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, q := range []string{
-			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1) INSERT INTO accounts (name, first_seen) SELECT 'many-' || i, ?2 FROM c`,
-			`INSERT INTO viewers (account, session, given_at) SELECT id, '', ?2 FROM accounts WHERE name LIKE 'many-%' AND ?1 > 0 ORDER BY id`,
-			`INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT d.num, v.number, ?2, '', 'offered' FROM decoys d, viewers v WHERE ?1 > 0`,
+			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < CAST(?1 AS INTEGER)) INSERT INTO accounts (name, first_seen) SELECT 'many-' || i, CAST(?2 AS BIGINT) FROM c`,
+			`INSERT INTO viewers (number, account, session, given_at) SELECT (SELECT n FROM counters WHERE name = 'viewers') + row_number() OVER (ORDER BY id), id, '', CAST(?2 AS BIGINT)
+				FROM accounts WHERE name LIKE 'many-%' AND CAST(?1 AS INTEGER) > 0`,
+			`UPDATE counters SET n = (SELECT max(number) FROM viewers) WHERE name = 'viewers' AND CAST(?1 AS INTEGER) > 0 AND CAST(?2 AS BIGINT) > 0`,
+			`INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT d.num, v.number, CAST(?2 AS BIGINT), '', 'offered' FROM decoys d, viewers v WHERE CAST(?1 AS INTEGER) > 0`,
 		} {
 			if _, err := tx.Exec(q, n, at.UnixMicro()); err != nil {
 				return err

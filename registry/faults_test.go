@@ -28,6 +28,7 @@ func testContext(t *testing.T) (context.Context, context.CancelFunc) {
 // copy, health says so, and what was acknowledged is there. With room again all
 // goes on.
 func TestDiskFull(t *testing.T) {
+	onlySQLite(t) // PostgreSQL's disk fills up in sqlstore's tests
 	r, _ := fresh(t)
 	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
 	if err := r.LimitPages(1); err != nil { // SQLite takes it as "no more than now"
@@ -85,11 +86,11 @@ func TestDiskFull(t *testing.T) {
 	t.Logf("%d acknowledged, %d refused", len(acknowledged), refused)
 }
 
-const killEnv = "BIRDRING_TEST_KILL" // data folder and decoy: this process is to be killed
+const killEnv = "BIRDRING_TEST_KILL" // data folder, database and decoy: this process is to be killed
 
 func TestMain(m *testing.M) {
-	if dir, decoy, ok := strings.Cut(os.Getenv(killEnv), "\n"); ok {
-		if err := exposeForEver(dir, decoy); err != nil {
+	if of := strings.Split(os.Getenv(killEnv), "\n"); len(of) == 3 {
+		if err := exposeForEver(of[0], of[1], of[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -98,8 +99,8 @@ func TestMain(m *testing.M) {
 }
 
 // exposeForEver tells on stdout which account was acknowledged.
-func exposeForEver(dir, decoy string) error {
-	r, err := registry.Open(context.Background(), dir, registry.Options{})
+func exposeForEver(dir, database, decoy string) error {
+	r, err := registry.Open(context.Background(), dir, registry.Options{Database: database})
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func TestKill(t *testing.T) {
 	acknowledged := 0
 	for round := range rounds {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), killEnv+"="+dir+"\n"+d.ID)
+		cmd.Env = append(os.Environ(), killEnv+"="+dir+"\n"+databaseOf(dir)+"\n"+d.ID)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {

@@ -29,6 +29,25 @@ type ingestState struct {
 	mu  sync.Mutex // guards the rest
 	err error
 	at  time.Time // since when it fails
+
+	other error // another server has the registry
+}
+
+// taken notes that another server took the registry over, or that it is ours again.
+func (s *ingestState) taken(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.other = nil
+	if err != nil {
+		s.other = fmt.Errorf("another birdring serve took this registry over while PostgreSQL was away (%w): stop one of them", err)
+	}
+}
+
+// ours is an error while another server has the registry.
+func (s *ingestState) ours() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.other
 }
 
 func (s *ingestState) note(err error) {
@@ -104,7 +123,7 @@ func raiseAlarm(ctx context.Context, tx *sql.Tx, kind, text string, detail any) 
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO alarms (at, kind, message, detail) SELECT ?1, ?2, ?3, ?4
+	_, err = tx.ExecContext(ctx, `INSERT INTO alarms (at, kind, message, detail) SELECT CAST(?1 AS BIGINT), ?2, ?3, ?4
 		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE kind = ?2 AND message = ?3 AND cleared_at IS NULL)`, now().UnixMicro(), kind, text, string(data))
 	return err
 }

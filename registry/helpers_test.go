@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,14 +24,48 @@ import (
 func fresh(t testing.TB) (*registry.Registry, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	if _, err := registry.Init(t.Context(), dir); err != nil {
+	makeRegistry(t, dir)
+	return open(t, dir, registry.Options{}), dir
+}
+
+// engineEnv says on which engine these tests work: "" is SQLite, "postgres" a
+// database for each registry on a server of their own.
+const engineEnv = "BIRDRING_TEST_REGISTRY"
+
+func onPostgres() bool { return os.Getenv(engineEnv) == "postgres" }
+
+// onlySQLite skips a test about the file that PostgreSQL does not have.
+func onlySQLite(t testing.TB) {
+	t.Helper()
+	if onPostgres() {
+		t.Skip("about SQLite's file")
+	}
+}
+
+// databases are the URLs of registries in PostgreSQL, by folder.
+var databases sync.Map
+
+func databaseOf(dir string) string {
+	url, ok := databases.Load(dir)
+	if !ok {
+		return ""
+	}
+	return url.(string)
+}
+
+func makeRegistry(t testing.TB, dir string) {
+	t.Helper()
+	if onPostgres() {
+		databases.Store(dir, testkit.Postgres(t))
+	}
+	if _, err := registry.InitIn(t.Context(), dir, databaseOf(dir)); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, dir, registry.Options{}), dir
 }
 
 func open(t testing.TB, dir string, o registry.Options) *registry.Registry {
 	t.Helper()
+	o.Database = databaseOf(dir)
 	r, err := registry.Open(context.Background(), dir, o)
 	if err != nil {
 		t.Fatal(err)

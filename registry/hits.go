@@ -45,6 +45,9 @@ func (r *Registry) ReportHit(ctx context.Context, h beacon.Hit) error {
 func (r *Registry) IngestJournal(ctx context.Context, j *journal.Journal) (n int, err error) {
 	defer func() { r.ingestion.note(err) }()
 	for {
+		if err := r.ingestion.ours(); err != nil {
+			return n, err
+		}
 		more, err := r.ingestBatch(ctx, j)
 		n += more
 		if err != nil {
@@ -91,7 +94,12 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 	}
 	r.folding.mu.Lock()
 	defer r.folding.mu.Unlock()
+	again := false
 	err = r.db.Write(ctx, func(tx *sql.Tx) error {
+		if again {
+			r.folding.forget() // it knows rows that were taken back
+		}
+		again = true
 		in, err := r.newIntake(ctx, tx, w, &r.folding)
 		if err != nil {
 			return err
@@ -104,8 +112,8 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 		if err := in.close(); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO journals (name, segment, offset) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, offset = excluded.offset`, localJournal, int64(to.Segment), to.Offset)
+		_, err = tx.ExecContext(ctx, `INSERT INTO journals (name, segment, "offset") VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`, localJournal, int64(to.Segment), to.Offset)
 		return err
 	})
 	if err != nil {
@@ -120,7 +128,7 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 
 // cursor is how far the journal is taken in.
 func (r *Registry) cursor(ctx context.Context) (p journal.Position, err error) {
-	err = r.db.Read().QueryRowContext(ctx, `SELECT segment, offset FROM journals WHERE name = ?`, localJournal).Scan(&p.Segment, &p.Offset)
+	err = r.db.Read().QueryRowContext(ctx, `SELECT segment, "offset" FROM journals WHERE name = ?`, localJournal).Scan(&p.Segment, &p.Offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return journal.Position{}, nil
 	}

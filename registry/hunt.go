@@ -99,18 +99,23 @@ func (h *hunt) walk(ctx context.Context, site string, seeds []string) error {
 
 // scanned notes that the site was walked, also when nothing was found.
 func (h *hunt) scanned(ctx context.Context) error {
-	return h.r.db.Write(ctx, func(tx *sql.Tx) error {
+	met := h.strings
+	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
 		at := now()
 		id, err := ensureSite(ctx, tx, h.site, at)
 		if err != nil {
 			return err
 		}
-		if _, err := h.countStrings(ctx, tx, id); err != nil {
+		if _, err := h.countStrings(ctx, tx, id, met); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE sites SET scanned_at = ? WHERE id = ?`, at.UnixMicro(), id)
 		return err
 	})
+	if err == nil {
+		h.strings -= met
+	}
+	return err
 }
 
 // problem keeps an error of one page or picture; the walk goes on.
@@ -171,21 +176,23 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 	if len(all) == 0 {
 		return nil
 	}
+	met := h.strings
 	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
 		site, err := ensureSite(ctx, tx, h.site, now())
 		if err != nil {
 			return err
 		}
 		fresh := false
-		base, err := h.countStrings(ctx, tx, site)
+		base, err := h.countStrings(ctx, tx, site, met)
 		if err != nil {
 			return err
 		}
 		for _, s := range all {
-			if s.index > 0 {
-				s.index += base
+			placed := *s // the transaction may run again
+			if placed.index > 0 {
+				placed.index += base
 			}
-			_, new, err := s.sight(ctx, tx, site)
+			_, new, err := placed.sight(ctx, tx, site)
 			if err != nil {
 				return err
 			}
@@ -199,6 +206,7 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 	if err != nil {
 		return fmt.Errorf("store sightings of %s: %w", p.URL, err)
 	}
+	h.strings -= met
 	for _, s := range all {
 		h.say(s)
 	}

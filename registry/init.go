@@ -18,6 +18,12 @@ import (
 // commitment, which may be published. It refuses to overwrite either, and
 // leaves nothing behind when it fails.
 func Init(ctx context.Context, dir string) (commitment string, err error) {
+	return InitIn(ctx, dir, "")
+}
+
+// InitIn is Init with the registry in the PostgreSQL database of a URL, which
+// must hold none.
+func InitIn(ctx context.Context, dir, url string) (commitment string, err error) {
 	made, err := makeFolder(dir)
 	if err != nil {
 		return "", err
@@ -41,6 +47,17 @@ func Init(ctx context.Context, dir string) (commitment string, err error) {
 	}
 	if err := writeKeys(filepath.Join(stage, keysFile), keys); err != nil {
 		return "", err
+	}
+	if url != "" {
+		// The keys come first: of a database without them nothing could be read, and
+		// nothing removes a registry from a server.
+		if err := os.Link(filepath.Join(stage, keysFile), filepath.Join(dir, keysFile)); err != nil {
+			return "", fmt.Errorf("make registry: %w", err)
+		}
+		if err := emptyDatabase(ctx, url, keys.Commitment()); err != nil {
+			return "", errors.Join(fmt.Errorf("make registry: %w", err), os.Remove(filepath.Join(dir, keysFile)))
+		}
+		return keys.Commitment(), syncFolder(dir)
 	}
 	if err := emptyDatabase(ctx, filepath.Join(stage, databaseFile), keys.Commitment()); err != nil {
 		return "", err

@@ -58,6 +58,7 @@ func TestInitRefusesToOverwrite(t *testing.T) {
 }
 
 func TestInitAfterAnInterruptedOne(t *testing.T) {
+	onlySQLite(t)
 	_, dir := fresh(t)
 	keys := filepath.Join(dir, "keys.json")
 	if err := os.Remove(keys); err != nil {
@@ -83,6 +84,7 @@ func TestInitAfterAnInterruptedOne(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	onlySQLite(t)
 	_, dir := fresh(t)
 	_, other := fresh(t)
 

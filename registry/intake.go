@@ -172,7 +172,7 @@ func (in *intake) repeat(key foldKey, h beacon.Hit) bool {
 // close writes the counts of the batch.
 func (in *intake) close() error {
 	for _, row := range in.counted {
-		if _, err := in.tx.ExecContext(in.ctx, `UPDATE hits SET repeats = repeats + ?, last_at = max(coalesce(last_at, 0), ?) WHERE id = ?`, row.repeats, row.lastAt, row.id); err != nil {
+		if _, err := in.tx.ExecContext(in.ctx, `UPDATE hits SET repeats = repeats + ?, last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END WHERE id = ?`, row.repeats, row.lastAt, row.lastAt, row.id); err != nil {
 			return errors.Join(err, in.insert.Close())
 		}
 		row.repeats = 0

@@ -34,8 +34,9 @@ func (in *intake) lead(h beacon.Hit) error {
 		return nil
 	}
 	_, err := in.tx.ExecContext(in.ctx, `INSERT INTO leads (url, site, first_at, last_at, hits)
-		SELECT ?1, ?2, ?3, ?3, 1 WHERE (SELECT count(*) FROM leads WHERE site = ?2 AND scanned_at IS NULL AND url <> ?1) < ?4
-		ON CONFLICT (url) DO UPDATE SET hits = hits + 1, last_at = max(last_at, excluded.last_at)`, page, site, h.At.UnixMicro(), mostLeads)
+		SELECT ?1, ?2, CAST(?3 AS BIGINT), CAST(?3 AS BIGINT), 1 WHERE (SELECT count(*) FROM leads WHERE site = ?2 AND scanned_at IS NULL AND url <> ?1) < ?4
+		ON CONFLICT (url) DO UPDATE SET hits = leads.hits + 1,
+		last_at = CASE WHEN excluded.last_at > leads.last_at THEN excluded.last_at ELSE leads.last_at END`, page, site, h.At.UnixMicro(), mostLeads)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"birdring/canary"
 )
@@ -16,8 +17,9 @@ var listings = map[string]listing{
 		time: `d.planted_at`, key: `d.num`, scan: scanDecoy,
 	},
 	"accounts": {
-		columns: `a.name, a.first_seen, (SELECT json_group_array(json_object('viewer', v.number, 'session', nullif(v.session, '')) ORDER BY v.number) FROM viewers v WHERE v.account = a.id)`,
-		from:    `accounts a`, time: `a.first_seen`, key: `a.id`, scan: scanAccount,
+		columns: `a.name, a.first_seen, (SELECT string_agg(CAST(v.number AS TEXT) || ' ' || v.session, '
+' ORDER BY v.number) FROM viewers v WHERE v.account = a.id)`,
+		from: `accounts a`, time: `a.first_seen`, key: `a.id`, scan: scanAccount,
 	},
 	"exposures": {
 		columns: `a.name, v.session, e.decoy, e.picture, e.at, e.surface, e.kind, e.address, e.user_agent, e.sha256`,
@@ -31,14 +33,14 @@ var listings = map[string]listing{
 	},
 	"sightings": {
 		columns: `s.id, t.site, s.kind, s.source, s.decoy, s.picture, s.url, s.page, s.context, s.captured_at, s.capture, s.verdict, s.transform,
-			EXISTS (SELECT 1 FROM posts p WHERE p.picture = s.picture AND p.story AND p.expires_at <= s.captured_at AND s.verdict IN ('attributed', 'marked'))`,
+			EXISTS (SELECT 1 FROM posts p WHERE p.picture = s.picture AND p.story = 1 AND p.expires_at <= s.captured_at AND s.verdict IN ('attributed', 'marked'))`,
 		from: `sightings s JOIN sites t ON t.id = s.site`, time: `s.captured_at`, key: `s.id`, scan: scanSighting,
 	},
 	"sites": {
 		columns: `t.site, t.watched, t.first_at, t.scanned_at,
 			(SELECT count(*) FROM sightings s WHERE s.site = t.id),
 			(SELECT count(DISTINCT s.picture) FROM sightings s WHERE s.site = t.id),
-			(SELECT json_group_array(DISTINCT d.id) FROM sightings s JOIN decoys d ON d.num = s.decoy WHERE s.site = t.id)`,
+			(SELECT string_agg(x.id, ' ' ORDER BY x.num) FROM (SELECT DISTINCT d.num, d.id FROM sightings s JOIN decoys d ON d.num = s.decoy WHERE s.site = t.id) AS x)`,
 		from: `sites t`, time: `t.first_at`, key: `t.id`, scan: scanSiteRow,
 	},
 	"attributions": {
@@ -116,12 +118,20 @@ func scanDecoy(w *world, rows *sql.Rows) (any, error) {
 func scanAccount(_ *world, rows *sql.Rows) (any, error) {
 	var row AccountRow
 	var seen int64
-	var viewers []byte
+	var viewers sql.NullString
 	if err := into(rows, &row.Account, &seen, &viewers); err != nil {
 		return nil, err
 	}
-	row.FirstSeen = timeOf(seen)
-	return row, json.Unmarshal(viewers, &row.Viewers)
+	row.FirstSeen, row.Viewers = timeOf(seen), []ViewerRow{}
+	for line := range strings.Lines(viewers.String) { // no session has a line break
+		number, session, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		row.Viewers = append(row.Viewers, ViewerRow{Viewer: n, Session: orNil(session)})
+	}
+	return row, nil
 }
 
 func scanExposure(w *world, rows *sql.Rows) (any, error) {
@@ -202,12 +212,13 @@ func scanSiteRow(_ *world, rows *sql.Rows) (any, error) {
 	var row SiteRow
 	var first int64
 	var scanned sql.NullInt64
-	var decoys []byte
+	var decoys sql.NullString
 	if err := into(rows, &row.Site, &row.Watched, &first, &scanned, &row.Sightings, &row.Pictures, &decoys); err != nil {
 		return nil, err
 	}
 	row.First, row.Scanned = timeOf(first), timeOrNil(scanned)
-	return row, json.Unmarshal(decoys, &row.Decoys)
+	row.Decoys = append([]string{}, strings.Fields(decoys.String)...)
+	return row, nil
 }
 
 func scanAttribution(_ *world, rows *sql.Rows) (any, error) {

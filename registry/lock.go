@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,13 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"birdring/registry/sqlstore"
 )
 
 // errLocked says that another process holds a lock.
 var errLocked = errors.New("locked")
 
-// LockServe takes the folder for one server until the lock is closed or the
-// process ends, however it ends. A second server is refused.
+// LockServe takes the folder, and a registry in PostgreSQL for all machines, for
+// one server until the lock is closed or the process ends, however it ends. A
+// second server is refused: it would take in the same journal.
 func (r *Registry) LockServe() (io.Closer, error) {
 	path := filepath.Join(r.dir, "serve.lock")
 	f, err := lockFile(path, syscall.LOCK_EX|syscall.LOCK_NB)
@@ -29,7 +33,26 @@ func (r *Registry) LockServe() (io.Closer, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
+	shared, err := r.db.Lock(context.Background(), "serve", false, r.ingestion.taken)
+	if errors.Is(err, sqlstore.ErrLocked) {
+		err = fmt.Errorf("another birdring serve runs on the registry %s, perhaps on another machine: stop it first", sqlstore.Redacted(r.database))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return locks{shared, f}, nil
+}
+
+// locks are locks that are freed together.
+type locks []io.Closer
+
+// Close frees them.
+func (l locks) Close() error {
+	var errs []error
+	for _, c := range l {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // lockFile opens and locks a file; errLocked if it is locked and how says not to wait.

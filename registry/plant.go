@@ -164,6 +164,11 @@ func (r *Registry) Plant(ctx context.Context, q PlantRequest) (out []Planted, er
 		return nil, err
 	}
 	defer lock.Close()
+	shared, err := r.db.Lock(ctx, "plant", true, nil)
+	if err != nil {
+		return nil, fmt.Errorf("plant: %w", err)
+	}
+	defer shared.Close()
 	p, err := r.newPlanting(ctx, q)
 	if err != nil {
 		return nil, err

@@ -129,13 +129,8 @@ func (p *probing) claim(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at, lookups) VALUES (?, ?, ?, ?, ?, ?)`,
-			site, num, p.req.Template, p.url, now().UnixMicro(), p.req.Lookups)
-		if err != nil {
-			return err
-		}
-		p.row, err = res.LastInsertId()
-		return err
+		return tx.QueryRowContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at, lookups) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+			site, num, p.req.Template, p.url, now().UnixMicro(), p.req.Lookups).Scan(&p.row)
 	})
 }
 

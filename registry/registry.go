@@ -11,10 +11,12 @@
 //
 // A data folder holds keys.json (the secrets: whoever has it can compute every
 // ring), registry.db, and the prepared pictures. Several processes may work on
-// one folder at once.
+// one folder at once. Instead of registry.db a registry may be in PostgreSQL:
+// then folders with the same keys and pictures on several machines share it.
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +52,7 @@ const (
 
 // Options of Open.
 type Options struct {
+	Database string       // postgres:// URL; "": registry.db in the folder
 	ReadOnly bool         // refuse every write
 	Log      *slog.Logger // nil: nothing is logged
 	Visit    *visit.Rules // who a hit probably was; nil: the built-in rules
@@ -61,6 +64,7 @@ type Options struct {
 // Registry is an open data folder. It is safe for concurrent use.
 type Registry struct {
 	dir       string
+	database  string // path or URL
 	db        *sqlstore.DB
 	keys      *canary.Keyring
 	log       *slog.Logger
@@ -86,19 +90,22 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db, err := sqlstore.Open(ctx, filepath.Join(dir, databaseFile), sqlstore.Options{ReadOnly: o.ReadOnly})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing in %s although its keys are there: restore it from a backup", databaseFile, dir)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open registry %s: %w", dir, err)
+	database := databaseOf(dir, o.Database)
+	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: o.ReadOnly})
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && o.Database != "":
+		return nil, fmt.Errorf("there is no registry in %s: run birdring init or birdring registry copy with this --registry", sqlstore.Redacted(database))
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is missing in %s although its keys are there: restore it from a backup, or say --registry postgres://... if the registry is there", databaseFile, dir)
+	case err != nil:
+		return nil, fmt.Errorf("open registry %s: %w", sqlstore.Redacted(cmp.Or(o.Database, dir)), err)
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	r := &Registry{dir: dir, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
+	r := &Registry{dir: dir, database: database, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
 	if r.visit == nil {
 		r.visit = visit.Default()
 	}
@@ -114,6 +121,11 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	}
 	r.publicURL, err = r.meta(ctx, "public_url")
 	return r, err
+}
+
+// databaseOf is where the registry of a folder is.
+func databaseOf(dir, url string) string {
+	return cmp.Or(url, filepath.Join(dir, databaseFile))
 }
 
 func readKeys(dir string) (*canary.Keyring, error) {

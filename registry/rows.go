@@ -213,7 +213,7 @@ func (l listing) query(limit int) string {
 	if limit <= 0 {
 		return inner + `, ` + l.key
 	}
-	return fmt.Sprintf(`SELECT * FROM (SELECT %s, %s AS order_t, %s AS order_k FROM %s WHERE %s >= ? ORDER BY %s DESC, %s DESC LIMIT %d) ORDER BY order_t, order_k`,
+	return fmt.Sprintf(`SELECT * FROM (SELECT %s, %s AS order_t, %s AS order_k FROM %s WHERE %s >= ? ORDER BY %s DESC, %s DESC LIMIT %d) AS newest ORDER BY order_t, order_k`,
 		l.columns, l.time, l.key, l.from, l.time, l.time, l.key, limit)
 }
 

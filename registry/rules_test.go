@@ -14,6 +14,7 @@ import (
 
 	"birdring/canary"
 	"birdring/canary/ring"
+	"birdring/internal/testkit"
 	"birdring/registry"
 )
 
@@ -82,19 +83,20 @@ type stage struct {
 var (
 	stageOnce  sync.Once
 	stageFiles = map[string][]byte{}
+
+	stageDatabase string // on PostgreSQL
 )
 
 func newStage(t testing.TB, pictures int) *stage {
 	t.Helper()
 	stageOnce.Do(func() {
 		dir := filepath.Join(t.TempDir(), "data")
-		if _, err := registry.Init(t.Context(), dir); err != nil {
-			t.Fatal(err)
-		}
-		r, err := registry.Open(t.Context(), dir, registry.Options{})
+		makeRegistry(t, dir)
+		r, err := registry.Open(t.Context(), dir, registry.Options{Database: databaseOf(dir)})
 		if err != nil {
 			t.Fatal(err)
 		}
+		stageDatabase = databaseOf(dir)
 		crowd(t, r, 60, planted(t, r, registry.PlantRequest{Decoys: 4, PerDecoy: 1, Share: 1})...)
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -122,6 +124,9 @@ func newStage(t testing.TB, pictures int) *stage {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if stageDatabase != "" {
+		databases.Store(dir, testkit.PostgresCopy(t, stageDatabase))
 	}
 	s := &stage{Registry: open(t, dir, registry.Options{}), at: time.Now().Add(time.Hour)}
 	for _, d := range decoysOf(t, s)[:pictures] {

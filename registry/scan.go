@@ -158,7 +158,7 @@ func (r *Registry) attributedResults(ctx context.Context, site string, id int64)
 // unnamed says what was found on a site of which no account is named.
 func (r *Registry) unnamed(ctx context.Context, w *world, site string, id int64, level Verdict) (SiteResult, error) {
 	res := SiteResult{Site: site, Decoys: []string{}, Verdict: VerdictUnknown}
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT DISTINCT decoy, ifnull(picture, 0), verdict FROM sightings WHERE site = ? ORDER BY decoy`, id)
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT DISTINCT decoy, coalesce(picture, 0), verdict FROM sightings WHERE site = ? ORDER BY decoy`, id)
 	verdicts := map[string]bool{}
 	groups := map[string]bool{}
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {

@@ -76,15 +76,14 @@ func (s *sighting) sight(ctx context.Context, tx *sql.Tx, site int64) (id int64,
 			return 0, false, err
 		}
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO sightings (site, kind, source, decoy, picture, viewer, url, page, context, page_sha256, capture,
-		captured_at, stored_at, verdict, transform, y, marked_millibits, alternatives, string_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))`,
+	err = tx.QueryRowContext(ctx, `INSERT INTO sightings (site, kind, source, decoy, picture, viewer, url, page, context, page_sha256, capture,
+		captured_at, stored_at, verdict, transform, y, marked_millibits, alternatives, string_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0)) RETURNING id`,
 		site, s.kind, s.source, s.decoy, num, viewer, s.url, s.page, clip(s.context, mostContext), s.pageHash, sum[:],
-		s.captured.UnixMicro(), now().UnixMicro(), s.verdict, transform, y, marked, others, s.index)
+		s.captured.UnixMicro(), now().UnixMicro(), s.verdict, transform, y, marked, others, s.index).Scan(&id)
 	if err != nil {
 		return 0, false, fmt.Errorf("store sighting: %w", err)
 	}
-	id, err = res.LastInsertId()
-	return id, true, err
+	return id, true, nil
 }
 
 // known returns the id of the sighting that this one repeats, 0 if there is none.

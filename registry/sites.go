@@ -13,9 +13,6 @@ func ensureSite(ctx context.Context, tx *sql.Tx, site string, at time.Time) (id 
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO sites (site, first_at) VALUES (?, ?)`, site, at.UnixMicro())
-	if err != nil {
-		return 0, err
-	}
-	return res.LastInsertId()
+	err = tx.QueryRowContext(ctx, `INSERT INTO sites (site, first_at) VALUES (?, ?) RETURNING id`, site, at.UnixMicro()).Scan(&id)
+	return id, err
 }

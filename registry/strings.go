@@ -64,13 +64,11 @@ func (h *hunt) number(p crawl.Page, found []*sighting) {
 	h.strings += len(names)
 }
 
-// countStrings adds what was met on this walk to the site's count and returns
-// what it was before.
-func (h *hunt) countStrings(ctx context.Context, tx *sql.Tx, site int64) (before int, err error) {
+// countStrings adds what was met to the site's count and returns what it was before.
+func (h *hunt) countStrings(ctx context.Context, tx *sql.Tx, site int64, met int) (before int, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT strings FROM sites WHERE id = ?`, site).Scan(&before); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE sites SET strings = strings + ? WHERE id = ?`, h.strings, site)
-	h.strings = 0
+	_, err = tx.ExecContext(ctx, `UPDATE sites SET strings = strings + ? WHERE id = ?`, met, site)
 	return before, err
 }

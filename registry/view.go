@@ -3,8 +3,10 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"birdring/canary/mark"
@@ -74,7 +76,7 @@ func (r *Registry) Chances(ctx context.Context) (n float64, err error) {
 // siteQuery lists sites with their numbers; the verdict is the strongest of
 // their pictures' own.
 const siteQuery = `SELECT s.site, s.watched, count(g.id), count(DISTINCT g.picture), count(DISTINCT g.decoy),
-	coalesce(sum(g.captured_at >= ?), 0), coalesce(min(g.captured_at), 0), coalesce(max(g.captured_at), 0),
+	count(*) FILTER (WHERE g.captured_at >= ?), coalesce(min(g.captured_at), 0), coalesce(max(g.captured_at), 0),
 	coalesce(min(CASE g.verdict WHEN 'attributed' THEN 0 WHEN 'probable' THEN 1 WHEN 'marked' THEN 2 WHEN 'neutral' THEN 3 WHEN 'unmarked' THEN 4 END), 9)
 	FROM sites s LEFT JOIN sightings g ON g.site = s.id`
 
@@ -140,17 +142,19 @@ func (r *Registry) addAccounts(ctx context.Context, v *SiteView) error {
 }
 
 // findQuery lists sightings.
-const findQuery = `SELECT g.id, s.site, g.url, g.page, g.kind, d.id, d.handle, coalesce(p.id, ''), coalesce(lower(hex(g.capture)), ''),
+const findQuery = `SELECT g.id, s.site, g.url, g.page, g.kind, d.id, d.handle, coalesce(p.id, ''), g.capture,
 	g.captured_at, coalesce((SELECT q.expires_at FROM posts q WHERE q.picture = g.picture AND q.story = 1 AND g.verdict IN ('attributed', 'marked')), 0), coalesce(g.transform, '')
 	FROM sightings g JOIN sites s ON s.id = g.site JOIN decoys d ON d.num = g.decoy LEFT JOIN pictures p ON p.num = g.picture`
 
 func scanFindView(rows *sql.Rows) (v FindView, err error) {
 	var at, expires int64
 	var transform string
-	err = rows.Scan(&v.ID, &v.Site, &v.URL, &v.Page, &v.Kind, &v.Decoy, &v.Handle, &v.Photo, &v.SHA256, &at, &expires, &transform)
+	var sum []byte
+	err = rows.Scan(&v.ID, &v.Site, &v.URL, &v.Page, &v.Kind, &v.Decoy, &v.Handle, &v.Photo, &sum, &at, &expires, &transform)
 	if err != nil {
 		return v, err
 	}
+	v.SHA256 = hex.EncodeToString(sum)
 	v.At = sqlstore.Time(at)
 	if expires != 0 {
 		v.Expires = sqlstore.Time(expires)
@@ -184,13 +188,18 @@ func (r *Registry) Finds(ctx context.Context, site string, limit int) ([]FindVie
 
 // find returns one sighting by its id.
 func (r *Registry) find(ctx context.Context, id string) (FindView, error) {
-	rows, err := r.db.Read().QueryContext(ctx, findQuery+` WHERE g.id = CAST(? AS INTEGER) AND CAST(g.id AS TEXT) = ?`, id, id)
+	none := fmt.Errorf("sighting %q: %w", id, ErrNotFound)
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != id {
+		return FindView{}, none
+	}
+	rows, err := r.db.Read().QueryContext(ctx, findQuery+` WHERE g.id = ?`, n)
 	finds, err := collect(rows, err, scanFindView)
 	if err != nil {
 		return FindView{}, err
 	}
 	if len(finds) == 0 {
-		return FindView{}, fmt.Errorf("sighting %q: %w", id, ErrNotFound)
+		return FindView{}, none
 	}
 	return finds[0], nil
 }

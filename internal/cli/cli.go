@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"birdring/registry"
+	"birdring/registry/sqlstore"
 )
 
 // Exit codes.
@@ -32,6 +33,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	data     string // --data
+	registry string // --registry
 	json     bool   // --json
 	started  bool   // the line was understood and a command runs
 	nothing  bool   // the command found nothing of ours
@@ -110,22 +112,34 @@ account that copy was served to, with a stated bound on a false accusation.`,
 		data = "./birdring-data"
 	}
 	root.PersistentFlags().StringVar(&a.data, "data", data, "folder of keys, registry and pictures (also $BIRDRING_DATA)")
+	root.PersistentFlags().StringVar(&a.registry, "registry", os.Getenv("BIRDRING_REGISTRY"), "postgres:// URL of the registry (also $BIRDRING_REGISTRY; default: registry.db in --data)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object per line on stdout")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; run %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(a.initCommand(), a.seedCommand(), a.showCommand(), a.exposeCommand(), a.traceCommand(),
 		a.scanCommand(), a.probeCommand(), a.serveCommand(), a.zoneCommand(), a.drillCommand(), a.exportNeutralCommand(), a.neutralCommand(),
-		a.listCommand(), a.explainCommand(), a.planCommand(), a.alertsCommand(), a.assayCommand(), a.handlesCommand(), a.decoysCommand(), a.demoCommand())
+		a.registryCommand(), a.listCommand(), a.explainCommand(), a.planCommand(), a.alertsCommand(), a.assayCommand(), a.handlesCommand(), a.decoysCommand(), a.demoCommand())
 	return root
 }
 
 // run wraps a command's work: from here on an error is no longer about the line.
 func (a *app) run(work func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if err := checkRegistry(a.registry); err != nil {
+			return err
+		}
 		a.started = true
 		return work(cmd.Context(), args)
 	}
+}
+
+// checkRegistry refuses what names no database of PostgreSQL.
+func checkRegistry(url string) error {
+	if url != "" && !sqlstore.IsURL(url) {
+		return usagef("--registry must be a postgres:// URL; a SQLite registry is the one of --data")
+	}
+	return nil
 }
 
 // noArgs and atLeast are cobra's validators with a sentence that says what to do.
@@ -145,8 +159,9 @@ func atLeast(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// open opens the registry of --data.
+// open opens the registry of --data or --registry.
 func (a *app) open(ctx context.Context, o registry.Options) (*registry.Registry, error) {
+	o.Database = a.registry
 	return registry.Open(ctx, a.data, o)
 }
 

@@ -76,7 +76,7 @@ func (a *app) demoPlatformCommand() *cobra.Command {
 			return nil
 		},
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			o.Dir, o.JSON, o.Out, o.Log = a.data, a.json, a.out, a.err
+			o.Dir, o.Database, o.JSON, o.Out, o.Log = a.data, a.registry, a.json, a.out, a.err
 			return demo.Platform(ctx, o)
 		}),
 	}

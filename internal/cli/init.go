@@ -14,10 +14,10 @@ func (a *app) initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
 		Short: "Make keys and an empty registry",
-		Long:  "Makes the folder --data with new keys (keys.json, readable by its owner only) and an empty registry.\nThe commitment printed is a hash of the keys: publish it before you plant, and you can show later that the keys are the old ones.",
+		Long:  "Makes the folder --data with new keys (keys.json, readable by its owner only) and an empty registry\n(registry.db; with --registry in that database of PostgreSQL, which must exist and be empty).\nThe commitment printed is a hash of the keys: publish it before you plant, and you can show later that the keys are the old ones.",
 		Args:  noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			commitment, err := registry.Init(ctx, a.data)
+			commitment, err := registry.InitIn(ctx, a.data, a.registry)
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ import (
 
 func (a *app) serveCommand() *cobra.Command {
 	o := console.ServeOptions{HTTP: "127.0.0.1:8480"}
-	var registryURL, stream, ack, records string
+	var stream, ack, records string
 	var proxies, answers, nsAddrs, known, ranges []string
 	var quota int64
 	var follow bool
@@ -41,8 +41,6 @@ func (a *app) serveCommand() *cobra.Command {
 				return usagef("--tls-cert and --tls-key go together")
 			case quota < 0:
 				return usagef("--journal-quota must not be negative")
-			case registryURL != "" && !strings.HasPrefix(registryURL, "postgres://") && !strings.HasPrefix(registryURL, "postgresql://"):
-				return usagef("--registry must be a postgres:// URL; a SQLite registry is the one of --data")
 			}
 			return errors.Join(
 				parseEach(proxies, netip.ParsePrefix, &o.Proxies, "--trusted-proxy", "a network like 10.0.0.0/8"),
@@ -67,15 +65,11 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&follow, "follow-leads", false, "scan pages that hits name as their origin")
 	cmd.Flags().StringArrayVar(&allow, "allow", nil, "CIDR:PORT that --follow-leads may call although private, repeatable")
 	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
-	cmd.Flags().StringVar(&registryURL, "registry", "", "registry in PostgreSQL (not built yet)")
 	cmd.Flags().StringVar(&stream, "stream", "", "stream of exposures and hits (not built yet)")
 	cmd.Flags().Uint32Var(&o.Name.Serial, "dns-serial", 0, "SOA serial, the same on all servers of the zone (default: the time)")
 	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
 	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
-		if registryURL != "" {
-			return errors.New("--registry postgres:// is not built yet; leave it away to use the SQLite registry of --data")
-		}
 		if stream != "" {
 			return errors.New("--stream is not built yet; the HTTP API takes exposures and tells hits")
 		}
@@ -93,7 +87,7 @@ func (a *app) serveCommand() *cobra.Command {
 		if follow {
 			o.Leads = &registry.ScanRequest{Allow: allow, MaxPages: 20, Rate: 1}
 		}
-		o.Dir = a.data
+		o.Dir, o.Database = a.data, a.registry
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 		o.Ready = a.printReady
 		return console.Serve(ctx, o)

@@ -28,6 +28,7 @@ import (
 // ServeOptions of Serve.
 type ServeOptions struct {
 	Dir       string           // data folder
+	Database  string           // postgres:// URL of the registry, "": registry.db in Dir
 	HTTP      string           // address of pages, API, links and pictures
 	DNS       string           // address of the DNS beacon, "" for none
 	Zone      string           // its zone
@@ -80,7 +81,7 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		o.PublicURL = scheme + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	reg, err := registry.Open(ctx, o.Dir, registry.Options{Log: o.Log, Visit: o.Visit})
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{Database: o.Database, Log: o.Log, Visit: o.Visit})
 	if err != nil {
 		return err
 	}

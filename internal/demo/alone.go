@@ -16,6 +16,7 @@ import (
 // PlatformOptions of the lookalike platform alone.
 type PlatformOptions struct {
 	Dir, Listen string
+	Database    string // postgres:// URL; "": registry.db in Dir
 	Accounts    int
 	JSON        bool
 	Out, Log    io.Writer
@@ -24,7 +25,7 @@ type PlatformOptions struct {
 // Platform serves only the lookalike platform on an existing registry until ctx
 // ends. It prints one line of account and token each before it serves.
 func Platform(ctx context.Context, o PlatformOptions) error {
-	reg, err := registry.Open(ctx, o.Dir, registry.Options{})
+	reg, err := registry.Open(ctx, o.Dir, registry.Options{Database: o.Database})
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const most = 512
 // the same time, and returns once that transaction is on disk. If f fails, only
 // what f wrote is taken back. If the commit fails, everybody gets the error.
 //
-// f runs on another goroutine, once. When ctx ends before f began, f never runs;
+// f runs on another goroutine, once, or again as with Write. When ctx ends before f began, f never runs;
 // after that Group waits, so that the caller knows whether it was stored.
 func (d *DB) Group(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if d.writer == nil {
@@ -77,7 +77,7 @@ func (d *DB) waiting(batch []*job) []*job {
 func (d *DB) commit(batch []*job) {
 	err := d.Write(context.Background(), func(tx *sql.Tx) error {
 		for _, j := range batch {
-			if err := j.run(tx, len(batch) > 1); err != nil {
+			if err := d.run(j, tx, len(batch) > 1); err != nil {
 				return err
 			}
 		}
@@ -94,20 +94,24 @@ func (d *DB) commit(batch []*job) {
 
 // run does one job inside a savepoint. It returns an error only if the whole
 // transaction is lost; the job's own goes to j.err.
-func (j *job) run(tx *sql.Tx, shared bool) error {
+func (d *DB) run(j *job, tx *sql.Tx, shared bool) error {
 	if j.ctx.Err() != nil {
 		j.err = context.Cause(j.ctx)
 		return nil
 	}
 	if !shared {
-		return Explain(j.do(tx))
+		return j.do(tx)
 	}
 	if _, err := tx.Exec(`SAVEPOINT job`); err != nil {
 		return fmt.Errorf("begin job: %w", Explain(err))
 	}
-	j.err = Explain(j.do(tx))
+	err := j.do(tx)
+	if d.passing(err) {
+		return err // the whole transaction is to be run again
+	}
+	j.err = Explain(err)
 	if storage(j.err) {
-		return j.err // SQLite may have rolled everything back
+		return j.err // the engine may have rolled everything back
 	}
 	if j.err != nil {
 		if _, err := tx.Exec(`ROLLBACK TO job`); err != nil {

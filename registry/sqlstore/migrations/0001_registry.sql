@@ -32,7 +32,7 @@ CREATE TABLE viewers (
 	given_at INTEGER NOT NULL,
 	UNIQUE (account, session)
 ) STRICT;
-INSERT INTO sqlite_sequence (name, seq) VALUES ('viewers', 65535);
+INSERT INTO sqlite_sequence (name, seq) VALUES ('viewers', 65535); -- only sqlite
 
 -- num is sealed into links (24 bits).
 CREATE TABLE decoys (
@@ -134,7 +134,7 @@ CREATE INDEX hits_at ON hits (at);
 CREATE TABLE journals (
 	name    TEXT    NOT NULL PRIMARY KEY,
 	segment INTEGER NOT NULL,
-	offset  INTEGER NOT NULL
+	"offset" INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sites (
