@@ -31,6 +31,7 @@ type Server struct {
 	dir, bin string
 	settings []string
 	as       *syscall.SysProcAttr
+	uid      int // of that user, -1: ours
 	cmd      *exec.Cmd
 	leash    io.WriteCloser // closed, the server stops
 	n        atomic.Int64
@@ -83,7 +84,7 @@ func launch(bin string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Server{dir: dir, bin: bin, settings: settings, as: as}
+	p := &Server{dir: dir, bin: bin, settings: settings, as: as, uid: uid}
 	if uid >= 0 {
 		err = os.Chown(dir, uid, -1)
 	}
@@ -224,6 +225,9 @@ func (p *Server) Copy(of string) (string, error) {
 		}
 	}
 }
+
+// Own gives a file to the user the server runs as.
+func (p *Server) Own(path string) error { return os.Chown(path, p.uid, -1) }
 
 // Dir is where the server's files are.
 func (p *Server) Dir() string { return p.dir }
