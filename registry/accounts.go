@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode"
@@ -109,6 +110,109 @@ func findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, e
 	err = q.QueryRowContext(ctx, `SELECT v.number FROM accounts a JOIN viewers v ON v.account = a.id WHERE a.name = ? AND v.session = ?`,
 		k.account, k.session).Scan(&v)
 	return v, err
+}
+
+// ensureViewers finds or numbers viewers, in their order, and puts them into
+// known. The numbers hold only once tx is committed.
+func ensureViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey, at time.Time) error {
+	keys = unknownViewers(known, keys)
+	var fresh []viewerKey
+	for chunk := range slices.Chunk(keys, sqlstore.Chunk(2)) {
+		if err := findViewers(ctx, tx, known, chunk); err != nil {
+			return err
+		}
+		fresh = append(fresh, unknownViewers(known, chunk)...)
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	var last int64
+	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + ? WHERE name = 'viewers' RETURNING n`, len(fresh)).Scan(&last); err != nil {
+		return err
+	}
+	next := canary.Viewer(last - int64(len(fresh)) + 1)
+	for chunk := range slices.Chunk(fresh, sqlstore.Chunk(4)) {
+		accounts, err := ensureAccounts(ctx, tx, chunk, at)
+		if err != nil {
+			return err
+		}
+		var args []any
+		for _, k := range chunk {
+			known[k] = next
+			args = append(args, next, accounts[k.account], k.session, at.UnixMicro())
+			next++
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES `+sqlstore.Values(len(chunk), 4), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknownViewers are those of keys that are not known, each once.
+func unknownViewers(known map[viewerKey]canary.Viewer, keys []viewerKey) (out []viewerKey) {
+	seen := map[viewerKey]bool{}
+	for _, k := range keys {
+		if _, ok := known[k]; !ok && !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// findViewers puts those that have a number into known.
+func findViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey) error {
+	var args []any
+	for _, k := range keys {
+		args = append(args, k.account, k.session)
+	}
+	// CROSS JOIN keeps SQLite from beginning with all accounts.
+	rows, err := tx.QueryContext(ctx, `WITH k (account, session) AS (VALUES `+sqlstore.Values(len(keys), 2)+`)
+		SELECT a.name, v.session, v.number FROM k CROSS JOIN accounts a CROSS JOIN viewers v WHERE a.name = k.account AND v.account = a.id AND v.session = k.session`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k viewerKey
+		var v canary.Viewer
+		if err := rows.Scan(&k.account, &k.session, &v); err != nil {
+			return err
+		}
+		known[k] = v
+	}
+	return rows.Err()
+}
+
+// ensureAccounts finds the rows of accounts or makes them.
+func ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey, at time.Time) (map[string]int64, error) {
+	ids := map[string]int64{}
+	var names, rows []any
+	for _, k := range keys {
+		if _, ok := ids[k.account]; !ok {
+			ids[k.account] = 0
+			names = append(names, k.account)
+			rows = append(rows, k.account, at.UnixMicro())
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES `+sqlstore.Values(len(names), 2)+` ON CONFLICT DO NOTHING`, rows...); err != nil {
+		return nil, err
+	}
+	found, err := tx.QueryContext(ctx, `SELECT id, name FROM accounts WHERE name IN `+sqlstore.Values(1, len(names)), names...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var id int64
+		var name string
+		if err := found.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		ids[name] = id
+	}
+	return ids, found.Err()
 }
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.

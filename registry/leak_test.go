@@ -129,7 +129,7 @@ func (s *stage) browse(t *testing.T, log *slog.Logger, out map[string]string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan console.Ready, 1), make(chan error, 1)
 	go func() {
-		ended <- console.Serve(ctx, console.ServeOptions{Dir: s.Dir(), HTTP: "127.0.0.1:0", Log: log, Ready: func(r console.Ready) { ready <- r }})
+		ended <- console.Serve(ctx, console.ServeOptions{Dir: s.Dir(), Database: databaseOf(s.Dir()), HTTP: "127.0.0.1:0", Log: log, Ready: func(r console.Ready) { ready <- r }})
 	}()
 	defer func() {
 		cancel()
