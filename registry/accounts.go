@@ -87,7 +87,7 @@ func (r *Registry) Number(ctx context.Context, account, session string) (canary.
 	v, err := findViewer(ctx, r.db.Read(), k)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = r.db.Group(ctx, func(tx *sql.Tx) (err error) {
-			v, err = ensureViewer(ctx, tx, k, now())
+			v, err = r.book.ensureViewer(ctx, tx, k, now())
 			return err
 		})
 	}
@@ -112,7 +112,7 @@ func findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, e
 }
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.
-func ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
+func (b *book) ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
 	v, err := findViewer(ctx, tx, k)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return v, err
@@ -124,8 +124,10 @@ func ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (c
 	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + 1 WHERE name = 'viewers' RETURNING n`).Scan(&v); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro())
-	return v, err
+	if _, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro()); err != nil {
+		return 0, err
+	}
+	return v, b.addRows(ctx, tx, scanViewerEntry, viewerRows+` WHERE v.number = ?`, v)
 }
 
 // ensureAccount finds an account's row or makes it.
@@ -134,7 +136,7 @@ func ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES (?, ?) RETURNING id`, name, at.UnixMicro()).Scan(&id)
+	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen, salt) VALUES (?, ?, ?) RETURNING id`, name, at.UnixMicro(), newSalt()).Scan(&id)
 	return id, err
 }
 

@@ -380,14 +380,14 @@ func (r *Registry) attribute(ctx context.Context, tx *sql.Tx, w *world, site int
 		return err
 	}
 	for _, a := range c.accounts {
-		if err := c.store(ctx, tx, site, a, from); err != nil {
+		if err := c.store(ctx, tx, r.book, site, a, from); err != nil {
 			return fmt.Errorf("store attribution: %w", err)
 		}
 	}
 	return nil
 }
 
-func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAccount, from []byte) error {
+func (c *siteCase) store(ctx context.Context, tx *sql.Tx, b *book, site int64, a siteAccount, from []byte) error {
 	at := now()
 	decoys := c.decoys(a.photos)
 	list, err := json.Marshal(decoys)
@@ -400,13 +400,20 @@ func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAcco
 	}
 	// One photo, and nothing else that could stand by itself.
 	single := len(a.photos) == 1 && a.parts.Handles < ownMillibits && a.parts.Links < ownMillibits && a.parts.Probes < ownMillibits
-	_, err = tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs, parts)
+	res, err := tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs, parts)
 		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, account) DO UPDATE SET millibits = excluded.millibits, pictures = excluded.pictures,
 		decoys = excluded.decoys, single_source = excluded.single_source, updated_at = excluded.updated_at, inputs = excluded.inputs, parts = excluded.parts
 		WHERE attributions.inputs <> excluded.inputs OR attributions.millibits <> excluded.millibits`,
 		site, a.account, VerdictAttributed, a.millibits, len(a.photos), string(list), single, at.UnixMicro(), at.UnixMicro(), string(from), string(parts))
 	if err != nil {
 		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n > 0 {
+		if err := b.addRows(ctx, tx, scanAttributionEntry, attributionRows+` WHERE x.site = ? AND x.account = ?`, site, a.account); err != nil {
+			return err
+		}
 	}
 	alert := AttributionAlert{
 		Bits: bitsOf(a.millibits), Verdict: VerdictAttributed, Pictures: len(a.photos),

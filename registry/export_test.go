@@ -116,7 +116,7 @@ func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...R
 			kind: kindPicture, source: fromTrace, decoy: w.decoys[p.decoy].Num, picture: p, url: "u", data: packSoft(as[0].Y), captured: at,
 			verdict: VerdictMarked, finding: f,
 		}
-		if _, _, err := s.sight(ctx, tx, id); err != nil {
+		if _, _, err := r.book.sight(ctx, tx, id, s); err != nil {
 			return err
 		}
 		return r.attribute(ctx, tx, w, id)

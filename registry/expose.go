@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/registry/ledger"
 	"birdring/registry/sqlstore"
 )
 
@@ -127,7 +128,7 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
 		var err error
 		if v, ok := r.viewers.get(s.key); ok {
 			s.viewer = v
-		} else if s.viewer, err = ensureViewer(ctx, tx, s.key, now()); err != nil {
+		} else if s.viewer, err = r.book.ensureViewer(ctx, tx, s.key, now()); err != nil {
 			return err
 		}
 		if s.d.Kind == canary.Personal {
@@ -138,6 +139,9 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
 		n, err := insertExposure(ctx, tx, s)
 		if err != nil {
 			return err
+		}
+		if n > 0 {
+			r.book.add(tx, r.book.offerEntry(s))
 		}
 		stored += n
 	}
@@ -160,6 +164,13 @@ func insertExposure(ctx context.Context, tx execer, s *shown) (int64, error) {
 	}
 	return res.RowsAffected()
 }
+
+// offerEntry is an offer in the ledger.
+func (b *book) offerEntry(s *shown) ledger.Entry {
+	return b.exposureEntry(s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, sql.NullString{}, sql.NullString{}, nil)
+}
+
+func known(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
 
 // copyOf makes a viewer's links. Nothing is looked up: they are sealed numbers.
 func (r *Registry) copyOf(w *world, s shown) Copy {
@@ -203,7 +214,7 @@ func (r *Registry) Fetched(ctx context.Context, f Fetch) error {
 		f.At = now()
 	}
 	err = r.db.Group(ctx, func(tx *sql.Tx) error {
-		return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, f)
+		return r.book.insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, f)
 	})
 	if err != nil {
 		return fmt.Errorf("record fetch: %w", err)
@@ -212,23 +223,23 @@ func (r *Registry) Fetched(ctx context.Context, f Fetch) error {
 }
 
 // insertFetch stores a fetched exposure.
-func insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint32, f Fetch) error {
-	var sum any
+func (b *book) insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint32, f Fetch) error {
+	var sum []byte
 	if f.SHA256 != "" {
-		b, err := hex.DecodeString(f.SHA256)
-		if err != nil || len(b) != 32 {
+		var err error
+		if sum, err = hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 {
 			return fmt.Errorf("fetch %w: %q is no SHA-256", ErrInvalid, f.SHA256)
 		}
-		sum = b
 	}
 	res, err := tx.ExecContext(ctx, exposureInsert, decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, f.Address, f.UserAgent, sum)
 	if err != nil {
 		return err
 	}
 	n, err := res.RowsAffected()
-	if err != nil {
+	if err != nil || n == 0 {
 		return err
 	}
+	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, known(f.Address), known(f.UserAgent), sum))
 	return count(ctx, tx, "exposures", n)
 }
 

@@ -142,7 +142,7 @@ func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []im
 	viewers := map[viewerKey]canary.Viewer{}
 	for _, row := range byLine {
 		if _, ok := viewers[row.key]; !ok {
-			if viewers[row.key], err = ensureViewer(ctx, tx, row.key, now()); err != nil {
+			if viewers[row.key], err = r.book.ensureViewer(ctx, tx, row.key, now()); err != nil {
 				return 0, fmt.Errorf("line %d: %w", row.line, err)
 			}
 		}
@@ -164,7 +164,16 @@ func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []im
 		if err != nil {
 			return 0, fmt.Errorf("line %d: %w", rows[i].line, err)
 		}
-		stored += int(n)
+		if n == 0 {
+			continue
+		}
+		stored++
+		r.book.add(tx, r.book.offerEntry(s))
+		if i%1024 == 0 {
+			if err := r.book.flushMany(ctx, tx); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return stored, count(ctx, tx, "exposures", int64(stored))
 }

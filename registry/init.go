@@ -62,7 +62,14 @@ func InitIn(ctx context.Context, dir, url string) (commitment string, err error)
 	if err := emptyDatabase(ctx, filepath.Join(stage, databaseFile), keys.Commitment()); err != nil {
 		return "", err
 	}
-	return keys.Commitment(), moveIn(stage, dir)
+	if err := moveIn(stage, dir); err != nil {
+		return "", err
+	}
+	r, err := Open(ctx, dir, Options{}) // it begins the ledger with the commitment, and signs it
+	if err != nil {
+		return "", err
+	}
+	return keys.Commitment(), r.Close()
 }
 
 // makeFolder makes dir and reports whether it was not there before.

@@ -48,6 +48,7 @@ const (
 	keysFile     = "keys.json"
 	databaseFile = "registry.db"
 	picturesDir  = "pictures"
+	ledgerDir    = "ledger"
 )
 
 // Options of Open.
@@ -67,6 +68,7 @@ type Registry struct {
 	database  string // path or URL
 	db        *sqlstore.DB
 	keys      *canary.Keyring
+	book      *book
 	log       *slog.Logger
 	publicURL string
 	readOnly  bool
@@ -90,8 +92,12 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	book, err := newBook(keys, filepath.Join(dir, ledgerDir))
+	if err != nil {
+		return nil, err
+	}
 	database := databaseOf(dir, o.Database)
-	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: o.ReadOnly})
+	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: o.ReadOnly, Tail: book})
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && o.Database != "":
 		return nil, fmt.Errorf("there is no registry in %s: run birdring init or birdring registry copy with this --registry", sqlstore.Redacted(database))
@@ -105,7 +111,7 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	r := &Registry{dir: dir, database: database, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
+	r := &Registry{dir: dir, database: database, db: db, keys: keys, book: book, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
 	if r.visit == nil {
 		r.visit = visit.Default()
 	}
@@ -115,6 +121,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	}
 	if got := keys.Commitment(); got != want {
 		return nil, fmt.Errorf("%s in %s are not the keys of this registry (commitment %.12s, the registry has %.12s): put the right file back", keysFile, dir, got, want)
+	}
+	if err := r.openLedger(ctx, want); err != nil {
+		return nil, err
 	}
 	if o.ForeignKeys != nil {
 		r.keys = o.ForeignKeys
@@ -146,8 +155,15 @@ func readKeys(dir string) (*canary.Keyring, error) {
 	return keys, nil
 }
 
-// Close finishes writes under way and closes the registry.
-func (r *Registry) Close() error { return r.db.Close() }
+// Close finishes writes under way, signs what this process added to the ledger and
+// closes the registry.
+func (r *Registry) Close() error {
+	var err error
+	if r.book.queue.Load() {
+		_, err = r.SealLedger(context.Background())
+	}
+	return errors.Join(err, r.db.Close())
+}
 
 // Keyring returns the keys.
 func (r *Registry) Keyring() *canary.Keyring { return r.keys }

@@ -187,7 +187,7 @@ func (t *tracing) store(ctx context.Context, j *judgement, f finding) (map[int64
 		if err != nil {
 			return err
 		}
-		if _, _, err := s.sight(ctx, tx, site); err != nil {
+		if _, _, err := t.r.book.sight(ctx, tx, site, s); err != nil {
 			return err
 		}
 		if err := t.r.attribute(ctx, tx, t.w, site); err != nil {

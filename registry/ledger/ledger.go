@@ -40,6 +40,7 @@ const (
 	Removal     Class = 6 // rows that retention or a person's wish took away
 	Leak        Class = 7 // an epoch's secret is in other hands since a time
 	Forgotten   Class = 8 // an account that was forgotten: its numbers stay, nobody is behind them
+	Audit       Class = 9 // what somebody did that others may ask about
 )
 
 // shape names the fields of a class.
@@ -49,14 +50,15 @@ type shape struct {
 }
 
 var shapes = map[Class]shape{
-	Commitment:  {"commitment", []string{"epoch"}, []string{"commitment"}},
+	Commitment:  {"commitment", []string{"epoch", "at"}, []string{"commitment"}},
 	Viewer:      {"viewer", []string{"viewer", "given_at"}, []string{"pseudonym"}},
 	Exposure:    {"exposure", []string{"decoy", "viewer", "at", "fetched", "picture"}, []string{"surface", "digest"}},
 	Sighting:    {"sighting", []string{"sighting", "captured_at", "stored_at"}, []string{"digest"}},
 	Attribution: {"attribution", []string{"attribution", "millibits", "first_at", "updated_at", "void"}, []string{"pseudonym", "digest"}},
 	Removal:     {"removal", []string{"of", "rows", "before"}, []string{"positions"}},
-	Leak:        {"leak", []string{"epoch", "since"}, []string{"digest"}},
+	Leak:        {"leak", []string{"epoch", "since", "at"}, []string{"digest"}},
 	Forgotten:   {"forgotten", []string{"viewers"}, []string{"pseudonym"}},
+	Audit:       {"audit", []string{"audit", "at"}, []string{"digest"}},
 }
 
 // String is the name of the class.
@@ -73,7 +75,7 @@ func (c Class) Fields() (nums, strings []string) { return shapes[c].nums, shapes
 // Entry is one row in the ledger.
 type Entry struct {
 	Class      Class
-	Backfilled bool  // the row was there before the ledger: recorded is when the ledger began
+	Backfilled bool  // the row was there before the ledger: Recorded is when the ledger began
 	Recorded   int64 // microseconds since 1970
 	Nums       []int64
 	Strings    []string

@@ -251,9 +251,10 @@ func (f Folder) Entries(size int64, visit func(position int64, entry []byte) err
 }
 
 // Check computes the tree of a size from its entries and compares every tile on
-// disk with it. It returns the root.
-func (f Folder) Check(size int64, visit func(position int64, entry []byte) error) (Hash, error) {
-	var t Tree
+// disk with it. visit is called before each entry is added to the tree so far. It
+// returns the whole tree, which must not be written.
+func (f Folder) Check(size int64, visit func(t *Tree, entry []byte) error) (*Tree, error) {
+	t := &Tree{}
 	compare := func(files []file) error {
 		for _, q := range files {
 			data, err := f.read(q.path)
@@ -266,23 +267,27 @@ func (f Folder) Check(size int64, visit func(position int64, entry []byte) error
 		}
 		return nil
 	}
-	err := f.Entries(size, func(position int64, entry []byte) error {
-		t.Add(entry)
-		if len(t.full) >= 64 {
-			if err := compare(t.full); err != nil {
-				return err
-			}
-			t.full = nil
+	err := f.Entries(size, func(_ int64, entry []byte) error {
+		if err := visit(t, entry); err != nil {
+			return err
 		}
-		return visit(position, entry)
+		t.Add(entry)
+		if len(t.full) < 64 {
+			return nil
+		}
+		err := compare(t.full)
+		t.full = nil
+		return err
 	})
 	if err != nil {
-		return Hash{}, err
+		return nil, err
 	}
 	for level, nodes := range t.edge {
 		if len(nodes) > 0 {
 			t.full = append(t.full, file{tilePath(level, (size>>(height*level))/width, len(nodes)), flat(nodes)})
 		}
 	}
-	return t.Root(), compare(t.full)
+	err = compare(t.full)
+	t.full = nil
+	return t, err
 }
