@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -95,7 +96,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if dir, err := plantedOnce(); err == nil {
+		os.RemoveAll(filepath.Dir(dir))
+	}
+	os.Exit(code)
 }
 
 // exposeForEver tells on stdout which account was acknowledged.
@@ -105,6 +110,14 @@ func exposeForEver(dir, database, decoy string) error {
 		return err
 	}
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		for { // so that it is killed there as well
+			if _, err := r.SealLedger(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+	})
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; ; i++ {
@@ -172,6 +185,11 @@ func TestKill(t *testing.T) {
 			}
 		}
 		acknowledged += len(accounts)
+		// Each row is in the ledger, once, whatever the kill left half done.
+		if rep := wantSound(t, r); rep.Entries["exposure"] != int64(len(stored)) {
+			t.Errorf("seed %d, round %d: %d exposures in the ledger, %d stored", seed, round, rep.Entries["exposure"], len(stored))
+		}
+		seal(t, r)
 	}
 	last := int64(65535)
 	for _, a := range rows[registry.AccountRow](t, r, "accounts", time.Time{}, 0) {

@@ -101,7 +101,8 @@ func clearWay(ctx context.Context, dir string) error {
 	if err != nil || used {
 		return errors.Join(fmt.Errorf("%s holds a registry already but no %s: restore its keys from a backup, or choose another folder with --data", dir, keysFile), err)
 	}
-	return os.Remove(database)
+	// Nothing happened there: its ledger is the commitment to keys that nobody has.
+	return errors.Join(os.RemoveAll(filepath.Join(dir, ledgerDir)), os.Remove(database))
 }
 
 // inUse says whether anything was ever planted or shown.

@@ -258,3 +258,47 @@ func (r *Registry) KeepLedger(ctx context.Context) error {
 		}
 	}
 }
+
+// SignedHead is the newest signed head with the public keys it verifies with.
+type SignedHead struct {
+	Size       int64     `json:"size"`
+	Root       string    `json:"root"` // base64
+	Signed     time.Time `json:"signed"`
+	Checkpoint string    `json:"checkpoint"`
+	Key        string    `json:"key"`      // of the log, as note verifiers read it
+	TimeKey    string    `json:"time_key"` // of the signature with the time
+}
+
+// LedgerHead reads the newest signed head.
+func (r *Registry) LedgerHead() (*SignedHead, error) {
+	data, err := ledger.Folder(r.book.path).Checkpoint()
+	if err != nil {
+		return nil, err
+	}
+	if data == nil {
+		return nil, fmt.Errorf("%s holds no signed head: %w", r.book.path, ErrNotFound)
+	}
+	h, err := r.book.signer.Open(data)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint in %s: %w", r.book.path, err)
+	}
+	return &SignedHead{h.Size, h.Root.String(), h.At, string(data), r.book.signer.Key(), r.book.signer.TimeKey()}, nil
+}
+
+// LedgerEntries visits the entries under the newest signed head, from a place on.
+func (r *Registry) LedgerEntries(_ context.Context, from int64, visit func(position int64, e *ledger.Entry) error) error {
+	h, err := r.LedgerHead()
+	if err != nil {
+		return err
+	}
+	return ledger.Folder(r.book.path).Entries(h.Size, func(position int64, data []byte) error {
+		if position < from {
+			return nil
+		}
+		e, err := ledger.Parse(data)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", position, err)
+		}
+		return visit(position, e)
+	})
+}

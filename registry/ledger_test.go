@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,12 +17,48 @@ import (
 	"birdring/registry"
 )
 
-// ledgerWorld is a registry with something of every class in its ledger.
+// plantedOnce is where a closed registry with two shared decoys and a personal one
+// is kept for all tests.
+var plantedOnce = sync.OnceValues(func() (dir string, err error) {
+	dir, err = os.MkdirTemp("", "birdring-ledger-test-*")
+	return filepath.Join(dir, "data"), err
+})
+
+var planting sync.Mutex // held while plantedOnce is filled
+
+// ledgerWorld is a registry of its own with three decoys and something of every
+// class in its ledger.
 func ledgerWorld(t testing.TB) (*registry.Registry, string, []canary.Decoy) {
 	t.Helper()
-	r, dir := fresh(t)
-	decoys := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 1})
-	showAll(t, r, decoys, 40)
+	planting.Lock()
+	defer planting.Unlock()
+	from, err := plantedOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(from); err != nil {
+		if _, err := registry.Init(t.Context(), from); err != nil {
+			t.Fatal(err)
+		}
+		r, err := registry.Open(t.Context(), from, registry.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		planted(t, r, registry.PlantRequest{Decoys: 2, Personal: 1, PerDecoy: 1})
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, dir, registry.Options{})
+	decoys, err := r.Decoys(t.Context())
+	if err != nil || len(decoys) != 3 {
+		t.Fatalf("%d decoys, %v", len(decoys), err)
+	}
+	showAll(t, r, decoys[:2], 40)
 	return r, dir, decoys
 }
 
@@ -101,7 +138,7 @@ func TestLedgerHoldsEveryRow(t *testing.T) {
 	if rep = wantSound(t, r); rep.Waiting != 0 || rep.Size != 137 || rep.Heads != 2 {
 		t.Errorf("sealed: %+v", rep)
 	}
-	showAll(t, r, decoys, 300)
+	showAll(t, r, decoys[:2], 300)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,12 +160,11 @@ func TestLedgerTakesRowsOnce(t *testing.T) {
 			}
 		}
 	}
-	personal := planted(t, r, registry.PlantRequest{Personal: 1, PerDecoy: 1, Photos: smalls(t, 9)[8:]})
 	done := make(chan error, 64)
 	for i := range 64 {
 		go func() { // all but the first account are refused, in transactions shared with others
 			_, err := r.Expose(context.Background(), []registry.Exposure{
-				{Account: fmt.Sprintf("new-%d", i), Decoy: decoys[0].ID}, {Account: fmt.Sprintf("new-%d", i), Decoy: personal[0].ID},
+				{Account: fmt.Sprintf("new-%d", i), Decoy: decoys[0].ID}, {Account: fmt.Sprintf("new-%d", i), Decoy: decoys[2].ID},
 			})
 			done <- err
 		}()
@@ -202,7 +238,7 @@ func halfSealed(t *testing.T) string {
 	t.Helper()
 	r, dir, decoys := ledgerWorld(t)
 	seal(t, r)
-	showAll(t, r, decoys, 50)
+	showAll(t, r, decoys[:2], 50)
 	from := filepath.Join(t.TempDir(), "killed")
 	if err := os.CopyFS(from, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
