@@ -42,6 +42,7 @@ type world struct {
 	photoNum map[uint32]int
 	of       [][]int          // per decoy: its pictures in order
 	groups   map[string][]int // per photo group: its pictures, the largest first
+	leaks    map[uint8]int64  // epochs in other hands, since when
 }
 
 // decoyCache holds the newest world that was read.
@@ -71,6 +72,9 @@ func (r *Registry) world(ctx context.Context) (*world, error) {
 		return nil, fmt.Errorf("read decoys: %w", sqlstore.Explain(err))
 	}
 	r.decoys.w = w
+	if err := r.RefreshKeys(); err != nil { // an epoch may be new
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -86,6 +90,9 @@ func readWorld(ctx context.Context, tx *sql.Tx) (*world, error) {
 		return nil, err
 	}
 	if err := w.readPictures(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := w.readLeaks(ctx, tx); err != nil {
 		return nil, err
 	}
 	return w, w.readPosts(ctx, tx)

@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -68,6 +67,7 @@ type Registry struct {
 	database  string // path or URL
 	db        *sqlstore.DB
 	keys      *canary.Keyring
+	foreign   bool // keys are not those of the folder
 	book      *book
 	log       *slog.Logger
 	publicURL string
@@ -85,7 +85,7 @@ type Registry struct {
 
 // Open opens the registry in dir.
 func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
-	keys, err := readKeys(dir)
+	keys, pending, err := readKeys(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -119,14 +119,14 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if got := keys.Commitment(); got != want {
-		return nil, fmt.Errorf("%s in %s are not the keys of this registry (commitment %.12s, the registry has %.12s): put the right file back", keysFile, dir, got, want)
+	if r.keys, err = settleKeys(dir, keys, pending, want); err != nil {
+		return nil, err
 	}
 	if err := r.openLedger(ctx, want); err != nil {
 		return nil, err
 	}
 	if o.ForeignKeys != nil {
-		r.keys = o.ForeignKeys
+		r.keys, r.foreign = o.ForeignKeys, true
 	}
 	r.publicURL, err = r.meta(ctx, "public_url")
 	return r, err
@@ -135,24 +135,6 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 // databaseOf is where the registry of a folder is.
 func databaseOf(dir, url string) string {
 	return cmp.Or(url, filepath.Join(dir, databaseFile))
-}
-
-func readKeys(dir string) (*canary.Keyring, error) {
-	data, err := os.ReadFile(filepath.Join(dir, keysFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err == nil {
-			return nil, fmt.Errorf("%s is missing in %s: without the keys no ring can be read, restore the file from a backup", keysFile, dir)
-		}
-		return nil, fmt.Errorf("no registry at %s: run birdring init", dir)
-	case err != nil:
-		return nil, fmt.Errorf("read keys: %w", err)
-	}
-	keys, err := canary.ParseKeyring(data)
-	if err != nil {
-		return nil, fmt.Errorf("read keys %s: %w", filepath.Join(dir, keysFile), err)
-	}
-	return keys, nil
 }
 
 // Close finishes writes under way, signs what this process added to the ledger and
