@@ -74,17 +74,27 @@ func (c *viewerCache) put(k viewerKey, v canary.Viewer) {
 	c.numbers[k] = v
 }
 
+// forget empties the cache.
+func (c *viewerCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.numbers = nil
+}
+
 // Number returns the number of a viewer: an account, or one session of it if
 // session is not "". A viewer met for the first time is given the next number.
 func (r *Registry) Number(ctx context.Context, account, session string) (canary.Viewer, error) {
 	if err := errors.Join(CheckAccount(account), checkText("session", session, maxSession)); err != nil {
 		return 0, err
 	}
+	if _, err := r.world(ctx); err != nil { // it tells of accounts that were forgotten
+		return 0, err
+	}
 	k := viewerKey{account, session}
 	if v, ok := r.viewers.get(k); ok {
 		return v, nil
 	}
-	v, err := findViewer(ctx, r.db.Read(), k)
+	v, err := r.book.findViewer(ctx, r.db.Read(), k)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = r.db.Group(ctx, func(tx *sql.Tx) (err error) {
 			v, err = r.book.ensureViewer(ctx, tx, k, now())
@@ -105,19 +115,19 @@ type queryer interface {
 }
 
 // findViewer returns sql.ErrNoRows for a viewer without a number.
-func findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, err error) {
+func (b *book) findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, err error) {
 	err = q.QueryRowContext(ctx, `SELECT v.number FROM accounts a JOIN viewers v ON v.account = a.id WHERE a.name = ? AND v.session = ?`,
-		k.account, k.session).Scan(&v)
+		b.mask(k.account), k.session).Scan(&v)
 	return v, err
 }
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.
 func (b *book) ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
-	v, err := findViewer(ctx, tx, k)
+	v, err := b.findViewer(ctx, tx, k)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return v, err
 	}
-	account, err := ensureAccount(ctx, tx, k.account, at)
+	account, err := b.ensureAccount(ctx, tx, k.account, at)
 	if err != nil {
 		return 0, err
 	}
@@ -131,12 +141,13 @@ func (b *book) ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at tim
 }
 
 // ensureAccount finds an account's row or makes it.
-func ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (id int64, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE name = ?`, name).Scan(&id)
+func (b *book) ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (id int64, err error) {
+	stored := b.mask(name)
+	err = tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE name = ?`, stored).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen, salt) VALUES (?, ?, ?) RETURNING id`, name, at.UnixMicro(), newSalt()).Scan(&id)
+	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen, salt, sealed) VALUES (?, ?, ?, ?) RETURNING id`, stored, at.UnixMicro(), newSalt(), b.sealName(name, stored)).Scan(&id)
 	return id, err
 }
 

@@ -180,3 +180,9 @@ func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
 
 // WithoutLedger makes the registry take rows in without entries, to compare with.
 func (r *Registry) WithoutLedger() { r.book.off = true }
+
+// MessageTypes are those of all messages.
+func (r *Registry) MessageTypes(ctx context.Context) ([]string, error) {
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT type FROM messages ORDER BY created_at`)
+	return collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
+}

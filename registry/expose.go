@@ -132,7 +132,7 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
 			return err
 		}
 		if s.d.Kind == canary.Personal {
-			if err := bind(ctx, tx, s.d, s.key.account, now()); err != nil {
+			if err := r.book.bind(ctx, tx, s.d, s.key.account, now()); err != nil {
 				return err
 			}
 		}

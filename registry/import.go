@@ -147,7 +147,7 @@ func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []im
 			}
 		}
 		if row.d.Kind == canary.Personal {
-			if err := bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
+			if err := r.book.bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
 				return 0, fmt.Errorf("line %d: %w", row.line, err)
 			}
 		}

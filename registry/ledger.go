@@ -20,6 +20,7 @@ import (
 // the queue, in the transaction that stores their rows.
 type book struct {
 	pseudonyms, digests []byte // keys
+	names               *names // nil: accounts are kept under their names
 	signer              *ledger.Signer
 	path                string // the ledger's folder
 	sideBySide          bool   // the engine can write while it reads, in one transaction

@@ -131,7 +131,7 @@ func (r *Registry) seal(ctx context.Context) (ledger.Head, error) {
 	if err != nil {
 		return h, err
 	}
-	return h, folder.Prune(s.published, h.Size)
+	return h, errors.Join(folder.Prune(s.published, h.Size), r.appendViewers(ctx))
 }
 
 // claimFolder makes this folder the one with the tiles, if there is none yet.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,49 +16,14 @@ import (
 	"birdring/registry"
 )
 
-// plantedOnce is where a closed registry with two shared decoys and a personal one
-// is kept for all tests.
-var plantedOnce = sync.OnceValues(func() (dir string, err error) {
-	dir, err = os.MkdirTemp("", "birdring-ledger-test-*")
-	return filepath.Join(dir, "data"), err
-})
-
-var planting sync.Mutex // held while plantedOnce is filled
-
-// ledgerWorld is a registry of its own with three decoys and something of every
-// class in its ledger.
+// ledgerWorld is a registry of its own with four shared decoys that a crowd was
+// shown, and more shown to forty of it than is under a signed head.
 func ledgerWorld(t testing.TB) (*registry.Registry, string, []canary.Decoy) {
 	t.Helper()
-	planting.Lock()
-	defer planting.Unlock()
-	from, err := plantedOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(from); err != nil {
-		if _, err := registry.Init(t.Context(), from); err != nil {
-			t.Fatal(err)
-		}
-		r, err := registry.Open(t.Context(), from, registry.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		planted(t, r, registry.PlantRequest{Decoys: 2, Personal: 1, PerDecoy: 1})
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir := filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	r := open(t, dir, registry.Options{})
-	decoys, err := r.Decoys(t.Context())
-	if err != nil || len(decoys) != 3 {
-		t.Fatalf("%d decoys, %v", len(decoys), err)
-	}
-	showAll(t, r, decoys[:2], 40)
-	return r, dir, decoys
+	s := newStage(t, 4)
+	decoys := decoysOf(t, s)
+	showAll(t, s.Registry, decoys[:2], 40)
+	return s.Registry, s.Dir(), decoys
 }
 
 // showAll shows the decoys to n accounts.
@@ -68,7 +32,7 @@ func showAll(t testing.TB, r *registry.Registry, decoys []canary.Decoy, n int) {
 	var all []registry.Exposure
 	for i := range n {
 		for _, d := range decoys {
-			all = append(all, registry.Exposure{Account: fmt.Sprintf("acc-%03d", i), Decoy: d.ID, Surface: "profile"})
+			all = append(all, registry.Exposure{Account: fmt.Sprintf("crowd-%03d", i), Decoy: d.ID, Surface: "profile"})
 		}
 	}
 	copies, err := r.Expose(t.Context(), all)
@@ -110,6 +74,14 @@ func wantSound(t testing.TB, r *registry.Registry) *registry.LedgerReport {
 	return rep
 }
 
+// onSQLite skips what writes to the file behind the program's back.
+func onSQLite(t testing.TB, dir string) {
+	t.Helper()
+	if databaseOf(dir) != "" {
+		t.Skip("the registry is in PostgreSQL")
+	}
+}
+
 // tamper writes to the database behind the program's back.
 func tamper(t testing.TB, dir, query string, args ...any) {
 	t.Helper()
@@ -131,11 +103,13 @@ func tamper(t testing.TB, dir, query string, args ...any) {
 func TestLedgerHoldsEveryRow(t *testing.T) {
 	r, dir, decoys := ledgerWorld(t)
 	rep := wantSound(t, r)
-	if rep.Waiting == 0 || rep.Entries["exposure"] != 96 || rep.Entries["viewer"] != 40 || rep.Entries["commitment"] != 1 {
+	const shown, fetched, crowd = 80 + 240, 16, 60 // by showAll and newStage
+	if rep.Waiting != 80+fetched || rep.Entries["exposure"] != shown+fetched || rep.Entries["viewer"] != crowd || rep.Entries["commitment"] != 1 {
 		t.Errorf("before the seal: %+v", rep)
 	}
+	heads := rep.Heads
 	seal(t, r)
-	if rep = wantSound(t, r); rep.Waiting != 0 || rep.Size != 137 || rep.Heads != 2 {
+	if rep = wantSound(t, r); rep.Waiting != 0 || rep.Size != 1+shown+fetched+crowd || rep.Heads != heads+1 {
 		t.Errorf("sealed: %+v", rep)
 	}
 	showAll(t, r, decoys[:2], 300)
@@ -143,7 +117,7 @@ func TestLedgerHoldsEveryRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = open(t, dir, registry.Options{ReadOnly: true})
-	if rep = wantSound(t, r); rep.Waiting != 0 || rep.Heads != 3 {
+	if rep = wantSound(t, r); rep.Waiting != 0 || rep.Heads != heads+2 {
 		t.Errorf("after close: %+v", rep)
 	}
 }
@@ -151,7 +125,11 @@ func TestLedgerHoldsEveryRow(t *testing.T) {
 // The same exposure again enters once; a job that fails beside others leaves
 // nothing in the ledger.
 func TestLedgerTakesRowsOnce(t *testing.T) {
-	r, _, decoys := ledgerWorld(t)
+	r, dir, decoys := ledgerWorld(t)
+	onSQLite(t, dir)
+	tamper(t, dir, `UPDATE decoys SET kind = 'personal' WHERE num = 3`)
+	tamper(t, dir, `UPDATE counters SET n = n + 1 WHERE name = 'decoys'`)
+	before := wantSound(t, r)
 	at := time.Now().Add(-time.Hour)
 	for range 3 {
 		for _, e := range []registry.Exposure{{Account: "twice", Decoy: decoys[0].ID, At: at}} {
@@ -178,8 +156,8 @@ func TestLedgerTakesRowsOnce(t *testing.T) {
 	if failed != 63 {
 		t.Fatalf("%d of 64 failed", failed)
 	}
-	if rep := wantSound(t, r); rep.Entries["viewer"] != 42 || rep.Entries["exposure"] != 96+1+2 {
-		t.Errorf("entries %v", rep.Entries)
+	if rep := wantSound(t, r); rep.Entries["viewer"] != before.Entries["viewer"]+2 || rep.Entries["exposure"] != before.Entries["exposure"]+1+2 {
+		t.Errorf("entries %v, before %v", rep.Entries, before.Entries)
 	}
 }
 
@@ -195,8 +173,8 @@ func TestVerifyNamesTheFirstRowTamperedWith(t *testing.T) {
 		{"address of a fetch", `UPDATE exposures SET address = '198.51.100.9' WHERE kind = 'fetched' AND viewer = 65536`, "changed", "exposure", "the digest stands for"},
 		{"exposure removed", `DELETE FROM exposures WHERE viewer = 65540 AND decoy = 1`, "removed", "exposure", "not in the registry any more"},
 		{"exposure added", `INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (1, 65550, 1700000000000000, 'profile', 'offered')`, "added", "exposure", "never recorded"},
-		{"number given to another account", `UPDATE viewers SET account = (SELECT id FROM accounts WHERE name = 'acc-000'), session = 'x' WHERE number = 65540`, "changed", "viewer", "pseudonym was changed"},
-		{"account renamed", `UPDATE accounts SET name = 'somebody' WHERE name = 'acc-004'`, "changed", "viewer", "pseudonym was changed"},
+		{"number given to another account", `UPDATE viewers SET account = (SELECT id FROM accounts WHERE name = 'crowd-000'), session = 'x' WHERE number = 65540`, "changed", "viewer", "pseudonym was changed"},
+		{"account renamed", `UPDATE accounts SET name = 'somebody' WHERE name = 'crowd-004'`, "changed", "viewer", "pseudonym was changed"},
 		{"viewer back-dated", `UPDATE viewers SET given_at = given_at - 1000 WHERE number = 65540`, "back-dated", "viewer", "given_at was set"},
 		{"viewer removed", `DELETE FROM viewers WHERE number = 65540`, "removed", "viewer", "not in the registry"},
 		{"commitment", `UPDATE commitments SET commitment = 'ff'`, "changed", "commitment", "commitment was changed"},
@@ -237,6 +215,7 @@ func copyOf(t *testing.T, from string) (*registry.Registry, string) {
 func halfSealed(t *testing.T) string {
 	t.Helper()
 	r, dir, decoys := ledgerWorld(t)
+	onSQLite(t, dir)
 	seal(t, r)
 	showAll(t, r, decoys[:2], 50)
 	from := filepath.Join(t.TempDir(), "killed")

@@ -122,6 +122,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if r.keys, err = settleKeys(dir, keys, pending, want); err != nil {
 		return nil, err
 	}
+	if err := r.openNames(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.openLedger(ctx, want); err != nil {
 		return nil, err
 	}
