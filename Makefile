@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon conformance soak sim readme demo clean
+.PHONY: kill-test test-postgres all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon conformance soak sim readme demo clean
 
 all: build
 
@@ -86,6 +86,17 @@ conformance:
 SOAK ?= 10m
 soak:
 	$(GO) run ./internal/bench/beacon -soak $(SOAK)
+
+# kill -9 of a real process at random moments of every write path, on SQLite and
+# PostgreSQL: what was acknowledged is there, once. SEED=n repeats a run.
+ROUNDS ?= 250
+SEED   ?= 0
+kill-test:
+	@$(GO) run ./internal/bench/kill -rounds $(ROUNDS) -seed $(SEED)
+
+# All tests of the registry with its database in PostgreSQL.
+test-postgres:
+	BIRDRING_TEST_REGISTRY=postgres $(GO) test -count=1 -short -timeout 12m ./registry
 
 # The README's transcript and console picture, made from a run.
 readme:

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode"
@@ -119,6 +120,119 @@ func (b *book) findViewer(ctx context.Context, q queryer, k viewerKey) (v canary
 	err = q.QueryRowContext(ctx, `SELECT v.number FROM accounts a JOIN viewers v ON v.account = a.id WHERE a.name = ? AND v.session = ?`,
 		b.mask(k.account), k.session).Scan(&v)
 	return v, err
+}
+
+// ensureViewers finds or numbers viewers, in their order, and puts them into
+// known. The numbers hold only once tx is committed.
+func (b *book) ensureViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey, at time.Time) error {
+	keys = unknownViewers(known, keys)
+	var fresh []viewerKey
+	for chunk := range slices.Chunk(keys, sqlstore.Chunk(2)) {
+		if err := b.findViewers(ctx, tx, known, chunk); err != nil {
+			return err
+		}
+		fresh = append(fresh, unknownViewers(known, chunk)...)
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	var last int64
+	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + ? WHERE name = 'viewers' RETURNING n`, len(fresh)).Scan(&last); err != nil {
+		return err
+	}
+	next := canary.Viewer(last - int64(len(fresh)) + 1)
+	for chunk := range slices.Chunk(fresh, sqlstore.Chunk(4)) {
+		accounts, err := b.ensureAccounts(ctx, tx, chunk, at)
+		if err != nil {
+			return err
+		}
+		var args []any
+		first := next
+		for _, k := range chunk {
+			known[k] = next
+			args = append(args, next, accounts[k.account], k.session, at.UnixMicro())
+			next++
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES `+sqlstore.Values(len(chunk), 4), args...); err != nil {
+			return err
+		}
+		if err := b.addRows(ctx, tx, scanViewerEntry, viewerRows+` WHERE v.number >= ? AND v.number < ? ORDER BY v.number`, first, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknownViewers are those of keys that are not known, each once.
+func unknownViewers(known map[viewerKey]canary.Viewer, keys []viewerKey) (out []viewerKey) {
+	seen := map[viewerKey]bool{}
+	for _, k := range keys {
+		if _, ok := known[k]; !ok && !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// findViewers puts those that have a number into known.
+func (b *book) findViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey) error {
+	var args []any
+	named := make(map[viewerKey]viewerKey, len(keys)) // as they are kept -> as they are called
+	for _, k := range keys {
+		stored := viewerKey{b.mask(k.account), k.session}
+		named[stored] = k
+		args = append(args, stored.account, stored.session)
+	}
+	// CROSS JOIN keeps SQLite from beginning with all accounts.
+	rows, err := tx.QueryContext(ctx, `WITH k (account, session) AS (VALUES `+sqlstore.Values(len(keys), 2)+`)
+		SELECT a.name, v.session, v.number FROM k CROSS JOIN accounts a CROSS JOIN viewers v WHERE a.name = k.account AND v.account = a.id AND v.session = k.session`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k viewerKey
+		var v canary.Viewer
+		if err := rows.Scan(&k.account, &k.session, &v); err != nil {
+			return err
+		}
+		known[named[k]] = v
+	}
+	return rows.Err()
+}
+
+// ensureAccounts finds the rows of accounts or makes them.
+func (b *book) ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey, at time.Time) (map[string]int64, error) {
+	ids := map[string]int64{}
+	named := map[string]string{} // as they are kept -> as they are called
+	var names, rows []any
+	for _, k := range keys {
+		if _, ok := ids[k.account]; !ok {
+			ids[k.account] = 0
+			stored := b.mask(k.account)
+			named[stored] = k.account
+			names = append(names, stored)
+			rows = append(rows, stored, at.UnixMicro(), newSalt(), b.sealName(k.account, stored))
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen, salt, sealed) VALUES `+sqlstore.Values(len(names), 4)+` ON CONFLICT DO NOTHING`, rows...); err != nil {
+		return nil, err
+	}
+	found, err := tx.QueryContext(ctx, `SELECT id, name FROM accounts WHERE name IN `+sqlstore.Values(1, len(names)), names...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var id int64
+		var name string
+		if err := found.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		ids[named[name]] = id
+	}
+	return ids, found.Err()
 }
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.

@@ -144,7 +144,7 @@ func scoredOn(files []foundFile, of audiences) (int, error) {
 func (c *siteCase) judge(ctx context.Context, t *trial, line int64) error {
 	all := slices.Clone(t.ids)
 	for account := range c.proofs.accounts() {
-		if _, ok := t.account[account]; !ok {
+		if _, ok := t.index[account]; !ok {
 			all = append(all, account)
 		}
 	}
@@ -186,19 +186,15 @@ func (c *siteCase) judge(ctx context.Context, t *trial, line int64) error {
 
 // account weighs one account, if it can reach the least at all.
 func (c *siteCase) account(ctx context.Context, t *trial, p *passes, account, least int64) (a siteAccount, ok bool, err error) {
-	sums := p.of(account)
 	if !c.proofs.names(account) {
 		// Coins speak only beside other evidence.
-		most := int64(-1 << 40)
-		for i := range sums {
-			most = max(most, sums[i].Most().Millibits()+1)
-		}
+		most := p.most(account)
 		if most < min(least, ring.CoinsFrom) || len(c.proofs.found) == 0 && most < least {
 			return a, false, nil
 		}
 	}
 	var l ring.Ledger
-	l.Enter(sums)
+	l.Enter(p.of(account))
 	if err := c.proofs.enter(ctx, &l, account); err != nil {
 		return a, false, err
 	}
@@ -212,11 +208,11 @@ func (c *siteCase) behind(t *trial, account int64) []int {
 	var strong, shown []int
 	for i, p := range c.photos {
 		g := t.groups[p.group]
-		if g == nil || !g.shown[account] {
+		if g == nil || !t.shown(g, account) {
 			continue
 		}
 		shown = append(shown, i)
-		if g.runs[account] != nil && g.factor(account).Alone() >= ownMillibits {
+		if g.runs[account] != nil && t.factor(g, account).Alone() >= ownMillibits {
 			strong = append(strong, i)
 		}
 	}

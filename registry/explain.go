@@ -104,10 +104,10 @@ func (c *siteCase) factors(ctx context.Context, w *world, account int64) ([]Fact
 	out := []Factor{}
 	for _, p := range c.photos {
 		g := c.trial.groups[p.group]
-		if g == nil || !g.shown[account] {
+		if g == nil || !c.trial.shown(g, account) {
 			continue
 		}
-		f := Factor{Kind: ring.KindRing.String(), Of: p.group, Decoys: p.decoys, Bits: bitsOf(max(g.factor(account).Alone(), -1000_000))}
+		f := Factor{Kind: ring.KindRing.String(), Of: p.group, Decoys: p.decoys, Bits: bitsOf(max(c.trial.factor(g, account).Alone(), -1000_000))}
 		for _, file := range p.files {
 			f.Sightings = append(f.Sightings, fmt.Sprint(file.id))
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"birdring/canary"
@@ -122,47 +123,65 @@ func checkTime(t time.Time) error {
 
 // record stores exposures and fills in their viewers.
 func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
-	stored := int64(0)
+	known, unknown := map[viewerKey]canary.Viewer{}, []viewerKey(nil)
+	for _, s := range rows {
+		if v, ok := r.viewers.get(s.key); ok {
+			known[s.key] = v
+		} else {
+			unknown = append(unknown, s.key)
+		}
+	}
+	if err := r.book.ensureViewers(ctx, tx, known, unknown, now()); err != nil {
+		return err
+	}
 	for i := range rows {
 		s := &rows[i]
-		var err error
-		if v, ok := r.viewers.get(s.key); ok {
-			s.viewer = v
-		} else if s.viewer, err = r.book.ensureViewer(ctx, tx, s.key, now()); err != nil {
-			return err
-		}
+		s.viewer = known[s.key]
 		if s.d.Kind == canary.Personal {
 			if err := r.book.bind(ctx, tx, s.d, s.key.account, now()); err != nil {
 				return err
 			}
 		}
-		n, err := insertExposure(ctx, tx, s)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			r.book.add(tx, r.book.offerEntry(s))
-		}
-		stored += n
+	}
+	stored, err := r.book.insertOffers(ctx, tx, rows)
+	if err != nil {
+		return err
 	}
 	return count(ctx, tx, "exposures", stored)
-}
-
-// execer is a transaction, or a statement cache over one.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 const exposureInsert = `INSERT INTO exposures (decoy, viewer, at, surface, kind, picture, address, user_agent, sha256)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
-// insertExposure stores an offer; it returns 0 if it is known already.
-func insertExposure(ctx context.Context, tx execer, s *shown) (int64, error) {
-	res, err := tx.ExecContext(ctx, exposureInsert, s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, nil, nil, nil)
-	if err != nil {
-		return 0, err
+// offerColumns is how many values an offer has of its own.
+const offerColumns = 5
+
+func offerInsert(rows int) string {
+	return `INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES ` + sqlstore.Values(rows, offerColumns) + ` ON CONFLICT DO NOTHING`
+}
+
+func (s *shown) values(to []any) []any {
+	return append(to, s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered)
+}
+
+// insertOffers stores offers, many in one statement, and returns how many were
+// not known already.
+func (b *book) insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (stored int64, err error) {
+	var args []any
+	for chunk := range slices.Chunk(rows, sqlstore.Chunk(offerColumns)) {
+		args = args[:0]
+		for i := range chunk {
+			args = chunk[i].values(args)
+		}
+		n, err := offersOf(ctx, b, tx, chunk, func(s *shown) *shown { return s }, func() (sql.Result, error) {
+			return tx.ExecContext(ctx, offerInsert(len(chunk)), args...)
+		})
+		if err != nil {
+			return 0, err
+		}
+		stored += n
 	}
-	return res.RowsAffected()
+	return stored, nil
 }
 
 // offerEntry is an offer in the ledger.
@@ -170,7 +189,7 @@ func (b *book) offerEntry(s *shown) ledger.Entry {
 	return b.exposureEntry(s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, sql.NullString{}, sql.NullString{}, nil)
 }
 
-func known(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
+func told(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
 
 // copyOf makes a viewer's links. Nothing is looked up: they are sealed numbers.
 func (r *Registry) copyOf(w *world, s shown) Copy {
@@ -239,7 +258,7 @@ func (b *book) insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint3
 	if err != nil || n == 0 {
 		return err
 	}
-	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, known(f.Address), known(f.UserAgent), sum))
+	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, told(f.Address), told(f.UserAgent), sum))
 	return count(ctx, tx, "exposures", n)
 }
 

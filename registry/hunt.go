@@ -84,6 +84,9 @@ func (h *hunt) begin(site string) {
 // walk hunts on one site.
 func (h *hunt) walk(ctx context.Context, site string, seeds []string) error {
 	h.begin(site)
+	if err := h.r.addUp(ctx, h.w, site); err != nil {
+		return err
+	}
 	err := h.fetcher.Walk(ctx, seeds, func(p crawl.Page) error { return h.page(ctx, p) })
 	if err != nil {
 		return err

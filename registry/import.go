@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/registry/sqlstore"
 )
 
 // imported is one line of an import.
@@ -139,49 +140,89 @@ func parseExposure(w *world, record []string, surfaces map[string]string) (row i
 // importRows stores rows. Numbers are given and personal decoys bound in the
 // order of the lines.
 func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []imported) (stored int, err error) {
+	keys := make([]viewerKey, len(byLine))
+	for i, row := range byLine {
+		keys[i] = row.key
+	}
 	viewers := map[viewerKey]canary.Viewer{}
+	if err := r.book.ensureViewers(ctx, tx, viewers, keys, now()); err != nil {
+		return 0, err
+	}
 	for _, row := range byLine {
-		if _, ok := viewers[row.key]; !ok {
-			if viewers[row.key], err = r.book.ensureViewer(ctx, tx, row.key, now()); err != nil {
-				return 0, fmt.Errorf("line %d: %w", row.line, err)
-			}
-		}
 		if row.d.Kind == canary.Personal {
 			if err := r.book.bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
 				return 0, fmt.Errorf("line %d: %w", row.line, err)
 			}
 		}
 	}
-	insert, err := tx.PrepareContext(ctx, exposureInsert)
+	for i := range rows {
+		rows[i].viewer = viewers[rows[i].key]
+	}
+	insert := r.insertPrepared
+	if r.db.Engine() == sqlstore.PostgreSQL {
+		insert = r.insertStaged
+	}
+	n, err := insert(ctx, tx, rows)
+	if err != nil {
+		return 0, err
+	}
+	return int(n), count(ctx, tx, "exposures", n)
+}
+
+// insertPrepared stores exposures with one prepared statement of several rows.
+func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []imported) (stored int64, err error) {
+	chunk := sqlstore.Chunk(offerColumns)
+	insert, err := tx.PrepareContext(ctx, offerInsert(chunk))
 	if err != nil {
 		return 0, err
 	}
 	defer insert.Close()
-	for i := range rows {
-		s := &rows[i].shown
-		s.viewer = viewers[s.key]
-		n, err := insertExposure(ctx, one{insert}, s)
+	args := make([]any, 0, chunk*offerColumns)
+	for some := range slices.Chunk(rows, chunk) {
+		args = args[:0]
+		for i := range some {
+			args = some[i].values(args)
+		}
+		n, err := offersOf(ctx, r.book, tx, some, importedOffer, func() (sql.Result, error) {
+			if len(some) == chunk {
+				return insert.ExecContext(ctx, args...)
+			}
+			return tx.ExecContext(ctx, offerInsert(len(some)), args...)
+		})
 		if err != nil {
-			return 0, fmt.Errorf("line %d: %w", rows[i].line, err)
+			return 0, err
 		}
-		if n == 0 {
-			continue
+		stored += n
+		if err := r.book.flushMany(ctx, tx); err != nil {
+			return 0, err
 		}
-		stored++
-		r.book.add(tx, r.book.offerEntry(s))
-		if i%1024 == 0 {
-			if err := r.book.flushMany(ctx, tx); err != nil {
-				return 0, err
+	}
+	return stored, nil
+}
+
+// insertStaged has PostgreSQL COPY exposures into a table of this transaction,
+// which may hold the same one twice, and moves what is new from there.
+func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []imported) (int64, error) {
+	if _, err := tx.ExecContext(ctx, `CREATE TEMPORARY TABLE arriving (decoy bigint, viewer bigint, at bigint, surface text, kind text) ON COMMIT DROP`); err != nil {
+		return 0, err
+	}
+	columns := []string{"decoy", "viewer", "at", "surface", "kind"}
+	all := func(yield func([]any) bool) {
+		values := make([]any, 0, offerColumns)
+		for i := range rows {
+			s := &rows[i].shown
+			values = append(values[:0], int64(s.d.Num), int64(s.viewer), s.at.UnixMicro(), s.surface, Offered)
+			if !yield(values) {
+				return
 			}
 		}
 	}
-	return stored, count(ctx, tx, "exposures", int64(stored))
+	if _, err := r.db.Bulk(ctx, tx, "arriving", columns, all); err != nil {
+		return 0, err
+	}
+	return offersOf(ctx, r.book, tx, rows, importedOffer, func() (sql.Result, error) {
+		return tx.ExecContext(ctx, `INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT decoy, viewer, at, surface, kind FROM arriving ON CONFLICT DO NOTHING`)
+	})
 }
 
-// one is an execer that knows its statement already.
-type one struct{ stmt *sql.Stmt }
-
-// ExecContext runs the statement, whatever the query says.
-func (o one) ExecContext(ctx context.Context, _ string, args ...any) (sql.Result, error) {
-	return o.stmt.ExecContext(ctx, args...)
-}
+func importedOffer(row *imported) *shown { return &row.shown }

@@ -91,11 +91,10 @@ func (j *judgement) rank(ctx context.Context, t *trial, exposed map[int64]bool) 
 	line := min(ring.ProbableMillibits(j.scored), ring.AttributedMillibits)
 	weighed := func(p *passes, least int64) (out []judged) {
 		for _, account := range t.ids {
-			sums := p.of(account)
-			if len(sums) == 1 && sums[0].Most().Millibits() < least {
+			if p.most(account) < least {
 				continue
 			}
-			if m := ring.Passes(sums).Millibits(); m >= least {
+			if m := ring.Passes(p.of(account)).Millibits(); m >= least {
 				out = append(out, judged{account, m, exposed[account]})
 			}
 		}

@@ -192,3 +192,57 @@ func field(mac hash.Hash, kind byte, data []byte) {
 	mac.Write(head)
 	mac.Write(data)
 }
+
+// offersOf runs an insert of offers that leaves out those known already, and gathers
+// an entry for each that is new. Which those are the engine tells only for all or
+// none: if some were known, the insert is taken back and done one by one.
+func offersOf[T any](ctx context.Context, b *book, tx *sql.Tx, rows []T, offer func(*T) *shown, insert func() (sql.Result, error)) (stored int64, err error) {
+	many := len(rows) > 1
+	if many {
+		if _, err := tx.ExecContext(ctx, `SAVEPOINT offers`); err != nil {
+			return 0, err
+		}
+	}
+	res, err := insert()
+	if err != nil {
+		return 0, err
+	}
+	if stored, err = res.RowsAffected(); err != nil {
+		return 0, err
+	}
+	some := stored > 0 && stored < int64(len(rows))
+	if some {
+		if _, err := tx.ExecContext(ctx, `ROLLBACK TO offers`); err != nil {
+			return 0, err
+		}
+		stored = 0
+	}
+	if many {
+		if _, err := tx.ExecContext(ctx, `RELEASE offers`); err != nil {
+			return 0, err
+		}
+	}
+	all := stored == int64(len(rows))
+	for i := range rows {
+		if !some && !all {
+			break
+		}
+		s := offer(&rows[i])
+		if some {
+			res, err := tx.ExecContext(ctx, offerInsert(1), s.values(nil)...)
+			if err != nil {
+				return 0, err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return 0, err
+			}
+			if n == 0 {
+				continue
+			}
+			stored++
+		}
+		b.add(tx, b.offerEntry(s))
+	}
+	return stored, nil
+}

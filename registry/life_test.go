@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,10 @@ func TestNamerPassesOverWhatIsTaken(t *testing.T) {
 	}
 	if third, _, _, err := n.Name(t.Context(), draw, 0); err != nil || third == second {
 		t.Errorf("@%s twice, %v", third, err)
+	}
+	n.Taken = func(context.Context, string) (bool, error) { return true, nil }
+	if _, _, _, err := n.Name(t.Context(), draw, 0); err == nil || !strings.Contains(err.Error(), "in a row") {
+		t.Errorf("everything is taken, and yet: %v", err)
 	}
 	n.Taken = func(context.Context, string) (bool, error) { return false, errors.New("no answer") }
 	if _, _, _, err := n.Name(t.Context(), draw, 0); err == nil {

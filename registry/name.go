@@ -21,8 +21,14 @@ const (
 // MaxHandleBits bounds the floor that can be asked for.
 const MaxHandleBits = 60
 
-// handleTries bounds how many candidates of one decoy are looked at.
-const handleTries = 20000
+// handleTries bounds how many candidates of one decoy are looked at, and
+// refusedInARow how many that the plan gives may be refused one after the other: a
+// quarter of them at least must be free, or bits would promise too much (filtersKept);
+// with a quarter, one decoy in 10^8 fails by chance.
+const (
+	handleTries   = 20000
+	refusedInARow = 64
+)
 
 // ModelFile is the data folder's handle model.
 const ModelFile = "handles.brhm"
@@ -119,8 +125,10 @@ type Namer struct {
 // Name draws the first handle from a candidate on that nobody has, takes it in, and
 // says which candidate it was.
 func (n *Namer) Name(ctx context.Context, draw canary.HandleDraw, from uint32) (h string, bits float64, counter uint32, err error) {
+	refused := 0
 	for counter := from; counter-from < handleTries; counter++ {
 		h, bits, ok, why := draw.At(n.Plan, counter)
+		given := ok
 		switch {
 		case !ok:
 		case n.Avoid != nil && n.Avoid(h):
@@ -142,6 +150,12 @@ func (n *Namer) Name(ctx context.Context, draw canary.HandleDraw, from uint32) (
 		}
 		if n.Passed != nil {
 			n.Passed[why]++
+		}
+		if !given {
+			continue
+		}
+		if refused++; refused == refusedInARow {
+			return "", 0, 0, fmt.Errorf("%d handles in a row are taken, unwanted or too like another decoy's, @%s last: fit a larger model with birdring handles fit, or look at what answers the taken-check", refused, h)
 		}
 	}
 	return "", 0, 0, fmt.Errorf("no free handle of %v bits in %d tries: another handle model is needed", n.Plan.Floor(), handleTries)

@@ -12,7 +12,7 @@ import (
 
 // named finds planted handles in a page and its URL, and the decoys they anchor.
 func (h *hunt) named(p crawl.Page, body []byte) (found []*sighting, anchors []int) {
-	add := func(m text.Match, data []byte) {
+	add := func(m text.Match, data []byte, index int) {
 		i, ok := h.w.byHandle[m.Handle]
 		if !ok || slices.Contains(anchors, i) || len(found) >= mostPageHits {
 			return
@@ -21,14 +21,16 @@ func (h *hunt) named(p crawl.Page, body []byte) (found []*sighting, anchors []in
 		if h.echo == i {
 			return // we said it ourselves
 		}
-		found = append(found, h.sighting(kindHandle, i, p, p.URL, around(p.Text, data, m)))
+		s := h.sighting(kindHandle, i, p, p.URL, around(p.Text, data, m))
+		s.index = index
+		found = append(found, s)
 	}
-	h.matcher.Scan(body, func(m text.Match) { add(m, body) })
+	h.matcher.Scan(body, func(m text.Match) { add(m, body, 0) })
 	// Disguised, it is a find as well; a part of it only says whose pictures to try.
 	var hints []int
 	h.deep.Scan([]byte(p.Text), func(g text.Guess) {
 		if !g.How.Partial() && g.Rivals == 1 {
-			add(text.Match{Handle: g.Handle, Start: g.Start, End: g.End}, []byte(p.Text))
+			add(text.Match{Handle: g.Handle, Start: g.Start, End: g.End}, []byte(p.Text), disguised)
 		} else if i, ok := h.w.byHandle[g.Handle]; ok && len(hints) < mostPageHits {
 			hints = append(hints, i)
 		}

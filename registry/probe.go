@@ -23,6 +23,7 @@ type ProbeRequest struct {
 	Allow    []string      // CIDR:PORT that may be called although private
 	Spread   time.Duration // each probe waits a keyed random share of it; 0: 3 s
 	Patience time.Duration // how long after the answer a look-up is waited for; 0: 3 s
+	Lookups  int           // handles that one account can look up in that time, at most; 0: 1024
 }
 
 // ProbeResult is one probe.
@@ -40,6 +41,7 @@ type ProbeResult struct {
 const (
 	defaultSpread   = 3 * time.Second
 	defaultPatience = 3 * time.Second
+	defaultLookups  = 1024
 	lookEvery       = 50 * time.Millisecond // how often exposures are looked at while waiting
 )
 
@@ -61,6 +63,9 @@ func (r *Registry) Probe(ctx context.Context, req ProbeRequest, onResult func(Pr
 	}
 	if req.Patience <= 0 {
 		req.Patience = defaultPatience
+	}
+	if req.Lookups <= 0 {
+		req.Lookups = defaultLookups
 	}
 	// Nothing of a probe's is walked: one page and its pictures.
 	h, err := r.newHunt(ctx, fromProbe, crawl.Config{Allow: req.Allow, MaxPages: 1}, nil)
@@ -124,8 +129,8 @@ func (p *probing) claim(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
-			site, num, p.req.Template, p.url, now().UnixMicro()).Scan(&p.row)
+		return tx.QueryRowContext(ctx, `INSERT INTO probes (site, decoy, template, url, planned_at, lookups) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+			site, num, p.req.Template, p.url, now().UnixMicro(), p.req.Lookups).Scan(&p.row)
 	})
 }
 
@@ -176,6 +181,9 @@ func (p *probing) ask(ctx context.Context) error {
 	}
 	h.echo = p.w.byNum[p.decoy.Num]
 	h.begin(p.site)
+	if err := p.r.addUp(ctx, p.w, p.site); err != nil {
+		return err
+	}
 	err := h.fetcher.Walk(ctx, []string{p.url}, func(page crawl.Page) error {
 		p.status = page.Status
 		if err := h.page(ctx, page); err != nil {
@@ -291,8 +299,9 @@ func (p *probing) millibits(ctx context.Context, requester canary.Viewer) (int64
 			return 0, err
 		}
 	}
-	if len(t.sums) == 0 {
+	i, ok := t.index[account]
+	if !ok {
 		return 0, nil
 	}
-	return ring.Passes([]ring.Sums{*t.sumsOf(account)}).Millibits(), nil
+	return ring.Passes(t.sums[i : i+1]).Millibits(), nil
 }

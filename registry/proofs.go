@@ -10,10 +10,14 @@ import (
 	"birdring/registry/sqlstore"
 )
 
-// filtersKept is how much likelier than the model says a handle may be, in
-// millibits: the filters it passed keep a quarter of all draws at least, and a few
-// spellings are taken for it.
-const filtersKept = 4_000
+// filtersKept is how much likelier than its bits say a handle may be, in millibits.
+// The bits count what the plan's own filters keep; those of the registry (free, unlike
+// every other, wanted) keep a quarter of the rest at least, or naming fails.
+const filtersKept = 2_000
+
+// disguised is the string index of a handle that was spelled unlike itself: several
+// handles would match, likelier ones among them, so that it is told and proves nothing.
+const disguised = -1
 
 // siteProofs is what was found on a site besides pictures.
 type siteProofs struct {
@@ -74,7 +78,7 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 		return err
 	}
 	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), CASE WHEN EXISTS (SELECT 1 FROM sightings p WHERE p.site = g.site AND p.kind = 'picture' AND p.page = g.page) THEN coalesce(g.string_index, 0) ELSE 0 END,
-		d.handle_millibits, g.captured_at, g.verdict FROM sightings g JOIN decoys d ON d.num = g.decoy LEFT JOIN viewers v ON v.number = g.viewer WHERE g.site = ? ORDER BY g.id`, site)
+		d.handle_millibits, g.captured_at, g.verdict, coalesce(g.string_index, 0) = ? FROM sightings g JOIN decoys d ON d.num = g.decoy LEFT JOIN viewers v ON v.number = g.viewer WHERE g.site = ? ORDER BY g.id`, disguised, site)
 	if err != nil {
 		return sqlstore.Explain(err)
 	}
@@ -86,7 +90,8 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 		var viewer canary.Viewer
 		var index int
 		var kind, verdict string
-		if err := rows.Scan(&id, &kind, &num, &viewer, &account, &owner, &index, &millibits, &at, &verdict); err != nil {
+		var unlike bool
+		if err := rows.Scan(&id, &kind, &num, &viewer, &account, &owner, &index, &millibits, &at, &verdict, &unlike); err != nil {
 			return sqlstore.Explain(err)
 		}
 		if only != nil && !wanted[id] || void[id] {
@@ -102,6 +107,8 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 			p.found = append(p.found, d)
 		}
 		switch {
+		case kind == kindHandle && (unlike || !d.Burnt.IsZero() && at >= d.Burnt.UnixMicro()):
+			// It names the decoy, but not whose copy it was.
 		case kind == kindHandle && d.Kind == canary.Personal && owner != 0:
 			hits := p.handles[owner]
 			if hits == nil {

@@ -1,11 +1,8 @@
 package registry_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -78,6 +75,7 @@ type stage struct {
 	*registry.Registry
 	photos []string
 	at     time.Time
+	token  string // of the console, once it was served
 }
 
 // planting is slow: every stage is a copy of one planted once, with four shared
@@ -321,74 +319,53 @@ func TestHandlesAndLinksAreFactors(t *testing.T) {
 	}
 }
 
-// What an account scores below the line is nowhere: not in what is told, logged or stored.
-func TestNoScoreBelowTheLineLeaves(t *testing.T) {
-	var logged bytes.Buffer
-	s := newStage(t, 1)
-	r := open(t, s.Dir(), registry.Options{Log: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	y := s.copyOf(t, s.photos[0], 3.2, 7, "crowd-003")
-	if err := r.Found(t.Context(), "weak.example", s.at, registry.Read{Photo: s.photos[0], Y: y}); err != nil {
-		t.Fatal(err)
-	}
-	v, err := r.Number(t.Context(), "crowd-003", "")
+// A handle names its account only if it is spelled as it was drawn and was no secret
+// told before: a decoy that was burnt is still found, by its pictures.
+func TestHandleProvesWhileItIsSecret(t *testing.T) {
+	r, _ := fresh(t)
+	mine := planted(t, r, registry.PlantRequest{Personal: 1, PerDecoy: 1})[0]
+	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "mole", Decoy: mine.ID, Surface: "profile"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := r.Book(t.Context(), s.photos[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	reading, err := ring.NewReading(book, y)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sums ring.Sums
-	var seen ring.Sightings
-	seen.See(reading.Score(uint64(v)))
-	unit, f := ring.Unit("x"), seen.Factor("x")
-	sums.Swap(&unit, &f)
-	score := ring.Passes([]ring.Sums{sums}).Millibits()
-	if score < 6_000 || score >= 62_000 {
-		t.Fatalf("the find says %d millibits: it should lie between the levels", score)
-	}
-	tables, err := r.Dump(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var told bytes.Buffer
-	for _, what := range []string{"sightings", "sites", "attributions", "hits", "exposures"} {
-		err := r.Rows(t.Context(), what, time.Time{}, 0, func(row any) error { return json.NewEncoder(&told).Encode(row) })
+	found := changed(t, rendition(t, r, mine.Avatar, copies[0].Viewer), 440, 80)
+	on := func(name string) (handle float64, sightings int) {
+		t.Helper()
+		site := newClone(t, map[string][]byte{
+			"/":      []byte(`<a href="/p">one</a>`),
+			"/p":     fmt.Appendf(nil, `<h1>@%s</h1><img src="/a.jpg">`, name),
+			"/a.jpg": found,
+		})
+		if _, results := scan(t, r, site.URL); len(results) != 1 || results[0].Account == nil || *results[0].Account != "mole" {
+			t.Fatalf("@%s: %+v", name, results)
+		}
+		e, err := r.Explain(t.Context(), site.URL, "mole", false)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	views, err := r.SiteViews(t.Context(), time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	finds, err := r.Finds(t.Context(), "weak.example", 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clusters, err := r.Clusters(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewEncoder(&told).Encode([]any{views, finds, clusters}); err != nil {
-		t.Fatal(err)
-	}
-	// The score with and without what silence costs, to a tenth of a bit.
-	for where, text := range map[string]string{"stored": tables, "logged": logged.String(), "told": told.String()} {
-		for d := int64(-400); d <= 100; d++ {
-			m := score + d
-			for _, number := range []string{fmt.Sprintf("%d.%03d", m/1000, m%1000), fmt.Sprintf("|%d|", m), fmt.Sprintf("=%d ", m), fmt.Sprintf(":%d,", m)} {
-				if strings.Contains(text, number) {
-					t.Errorf("%s: the score %s of an account below the line", where, number)
-				}
+		if !e.Same {
+			t.Errorf("@%s: explained %.3f bits, stored %.3f", name, e.Bits, e.Stored)
+		}
+		for _, row := range rows[registry.SightingRow](t, r, "sightings", time.Time{}, 0) {
+			if row.Kind == "handle" && strings.HasPrefix(row.URL, site.URL) {
+				sightings++
 			}
 		}
-		if where != "stored" && strings.Contains(told.String(), "probable") {
-			t.Errorf("%s: a level below the line", where)
+		return e.Parts.Handles, sightings
+	}
+	if bits, n := on(mine.Handle); bits < mine.HandleBits-12 || n != 1 {
+		t.Errorf("plain: %.1f bits of %.1f, %d sightings", bits, mine.HandleBits, n)
+	}
+	cyrillic := strings.NewReplacer("o", "\u043e", "e", "\u0435", "a", "\u0430", "i", "\u0456", "c", "\u0441", "p", "\u0440", "x", "\u0445", "y", "\u0443", "s", "\u0455")
+	if unlike := cyrillic.Replace(mine.Handle); unlike != mine.Handle { // nearly every handle has one of these
+		if bits, n := on(unlike); bits > 0 || n != 1 {
+			t.Errorf("disguised: %.1f bits, %d sightings", bits, n)
 		}
+	}
+	if _, err := r.Burn(t.Context(), mine.ID, "named in a forum"); err != nil {
+		t.Fatal(err)
+	}
+	if bits, n := on(mine.Handle); bits > 0 || n != 1 {
+		t.Errorf("burnt: %.1f bits, %d sightings", bits, n)
 	}
 }

@@ -176,16 +176,45 @@ func TestProbe(t *testing.T) {
 		}
 	}))
 	t.Cleanup(site.Close)
-	probe := func(n int) (out []registry.ProbeResult, err error) {
+	probe := func(n, lookups int) (out []registry.ProbeResult, err error) {
 		err = r.Probe(t.Context(), registry.ProbeRequest{
-			Site: site.URL, Template: site.URL + "/u/{handle}", Count: n, Allow: loopback, Spread: 100 * time.Millisecond, Patience: 200 * time.Millisecond,
+			Site: site.URL, Template: site.URL + "/u/{handle}", Count: n, Lookups: lookups, Allow: loopback, Spread: 100 * time.Millisecond, Patience: 200 * time.Millisecond,
 		}, func(p registry.ProbeResult) { out = append(out, p) })
 		return out, err
 	}
-	all, err := probe(2)
+	worth := func() float64 {
+		t.Helper()
+		e, err := r.Explain(t.Context(), site.URL, "bot-7", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Same {
+			t.Errorf("explained %.3f bits, stored %.3f", e.Bits, e.Stored)
+		}
+		return e.Parts.Probes
+	}
+	bitsOf := map[string]float64{}
+	for _, d := range dark {
+		bitsOf[d.ID] = d.HandleBits
+	}
+	// Where an account may look up a million handles while a probe waits, being asked
+	// for says ten bits less than by default.
+	all, err := probe(1, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
+	one := worth()
+	if most := bitsOf[all[0].Decoy] - 2 - 20; one > most || one < most-8 {
+		t.Errorf("one probe among 2^20 look-ups says %.1f bits, at most %.1f", one, most)
+	}
+	more, err := probe(1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := bitsOf[more[0].Decoy] - 2 - 10; worth()-one > most+.1 || worth()-one < most-4 {
+		t.Errorf("the second among 2^10 adds %.1f bits, at most %.1f", worth()-one, most)
+	}
+	all = append(all, more...)
 	for _, p := range all {
 		if p.Requester == nil || *p.Requester != "bot-7" || !p.Answered || p.Bits == nil || *p.Bits < 64 {
 			t.Errorf("probe %+v", p)
@@ -200,10 +229,10 @@ func TestProbe(t *testing.T) {
 
 	// A probe that nobody answers uses up its decoy as well.
 	shown = false
-	if all, err = probe(1); err != nil || len(all) != 1 || all[0].Requester != nil || all[0].Answered || all[0].Bits != nil {
+	if all, err = probe(1, 0); err != nil || len(all) != 1 || all[0].Requester != nil || all[0].Answered || all[0].Bits != nil {
 		t.Errorf("unanswered: %+v, %v", all, err)
 	}
-	if _, err := probe(1); err == nil || !strings.Contains(err.Error(), "dark") {
+	if _, err := probe(1, 0); err == nil || !strings.Contains(err.Error(), "dark") {
 		t.Errorf("a fourth probe of three dark decoys: %v", err)
 	}
 	if dark[0].Kind != canary.Dark {

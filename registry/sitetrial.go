@@ -2,8 +2,12 @@ package registry
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"sync"
+
+	"birdring/registry/sqlstore"
 )
 
 // trialCache keeps the sums of sites, so that one more sighting costs one more
@@ -71,6 +75,23 @@ func (r *Registry) onSite(ctx context.Context, site int64, of audiences, files [
 		s.files = append(s.files, f)
 	}
 	return use(s.trial)
+}
+
+// addUp weighs what was found on a site before, so that those who write do not wait
+// for it: in a new process a big site takes as long as all its sightings.
+func (r *Registry) addUp(ctx context.Context, w *world, site string) error {
+	var id int64
+	switch err := r.db.Read().QueryRowContext(ctx, `SELECT id FROM sites WHERE site = ?`, site).Scan(&id); {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return sqlstore.Explain(err)
+	}
+	_, err := r.weigh(ctx, r.db.Read(), w, id, nil, attributed)
+	if errors.Is(err, errStale) {
+		return nil // planted meanwhile: whoever writes looks again
+	}
+	return err
 }
 
 // stands says whether what was seen is still what was found, before the same audiences.

@@ -90,6 +90,9 @@ func (r *Registry) Trace(ctx context.Context, req TraceRequest) ([]TraceResult, 
 	if len(all) == 0 {
 		return []TraceResult{{Input: req.Name, Verdict: VerdictUnknown, Accounts: []TraceAccount{}, Seconds: t.seconds()}}, nil
 	}
+	if err := t.r.addUp(ctx, t.w, t.site); err != nil {
+		return nil, err
+	}
 	if err := t.counted(ctx); err != nil {
 		return nil, err
 	}

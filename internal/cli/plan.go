@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,23 +17,26 @@ func (a *app) planCommand() *cobra.Command {
 	q := plan.Request{}
 	var file string
 	cmd := &cobra.Command{
-		Use:   "plan --accounts N --coalition C --change " + strings.Join(plan.Changes(), "|"),
+		Use:   "plan --accounts N --coalition C --change NAME --days T",
 		Short: "How many pictures and decoys it takes to name an account",
 		Long: `Changes copies of the planted pictures as a site would, reads them, and simulates
 farms of up to C accounts on what was read: how many pictures of ours the site must
 republish until the first account is attributed at 64 bits, in half and in 99 % of
-runs, and how many decoys must be planted and shown for that.`,
+runs, and how many decoys must be planted, each shown to its share of accounts,
+for 99 % power. It is taken that the site republishes all that its accounts meet.
+
+A change is one of assay's: ` + strings.Join(plan.Changes(), " ") + `.`,
 		Args: noArgs,
 	}
 	cmd.Flags().IntVar(&q.Accounts, "accounts", 1_000_000, "accounts of the platform")
 	cmd.Flags().IntVar(&q.Coalition, "coalition", 4, "accounts that feed one site, at most")
-	cmd.Flags().StringVar(&q.Change, "change", "thumb320", "what the site does to pictures: "+strings.Join(plan.Changes(), ", "))
+	cmd.Flags().StringVar(&q.Change, "change", "thumb320", "what the site does to pictures, by assay's name (thumb150, webp75, combo_clone, ...)")
 	cmd.Flags().IntVar(&q.Days, "days", 30, "days in which the decoys are to be shown")
 	cmd.Flags().IntVar(&q.Runs, "runs", 400, "simulated farms of every size")
 	cmd.Flags().StringVar(&file, "plot", "", "write a plot to this file (SVG)")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		switch {
-		case !slices.Contains(plan.Changes(), q.Change):
+		case plan.Known(q.Change) == nil:
 			return usagef("--change %q is not known; one of %s is", q.Change, strings.Join(plan.Changes(), ", "))
 		case q.Accounts < 1 || q.Coalition < 1 || q.Coalition > 1024 || q.Days < 1 || q.Runs < 20 || q.Runs > 100_000:
 			return usagef("--accounts and --days must be at least 1, --coalition 1 to 1024, --runs 20 to 100000")

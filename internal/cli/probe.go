@@ -26,8 +26,8 @@ probe uses up one dark decoy.`,
 				return usagef("--site and --template are needed")
 			case !isURL(req.Template) || !strings.Contains(req.Template, "{handle}"):
 				return usagef("--template must be a URL with {handle} in it, such as http://host/{handle}")
-			case req.Count < 1:
-				return usagef("--count must be at least 1")
+			case req.Count < 1 || req.Lookups < 1:
+				return usagef("--count and --lookups must be at least 1")
 			}
 			return nil
 		},
@@ -36,6 +36,7 @@ probe uses up one dark decoy.`,
 	cmd.Flags().StringVar(&req.Template, "template", "", "URL to ask with {handle} in it")
 	cmd.Flags().IntVar(&req.Count, "count", 1, "probes")
 	cmd.Flags().StringArrayVar(&req.Allow, "allow", nil, "CIDR:PORT that may be called although private, repeatable")
+	cmd.Flags().IntVar(&req.Lookups, "lookups", 1024, "handles that one account can look up while a probe waits, at most: the platform's rate limit; each doubling costs a bit")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
 		reg, err := a.open(ctx, registry.Options{})
 		if err != nil {

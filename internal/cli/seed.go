@@ -52,7 +52,7 @@ as the platform needs them. --like learns what the platform's own files look lik
 	fl.StringVar(&f.photos, "photos", "", "folder of photos (default: painted pictures)")
 	fl.IntVar(&f.perDecoy, "per-decoy", 6, "pictures of a decoy, the first is the avatar")
 	fl.IntVar(&f.stories, "stories", -1, "how many of them are 24 h stories (default 1 if there is more than one picture)")
-	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies too, U needs fewer segments for a single copy")
+	fl.StringVar(&f.code, "code", "D", "codebook: D traces mixed copies, D6 those of farms of 24 and more too, U needs fewer segments for a single copy")
 	fl.StringVar(&f.profiles, "profiles", "", "CSV of real profiles' numbers to draw decoys' from: followers,following[,age_days][,bio_length]")
 	f.names.add(cmd)
 	fl.Uint64Var(&f.paintSeed, "paint-seed", 0, "seed of painted pictures (default: drawn and printed)")

@@ -4,61 +4,46 @@
 package plan
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image"
-	"image/draw"
-	"image/jpeg"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
-	"birdring/beacon/decode"
 	"birdring/canary"
 	"birdring/canary/ring"
+	"birdring/internal/assay/change"
 	"birdring/registry"
 )
 
-// changes are what a site may do to a picture, by name.
-var changes = map[string]func(image.Image) ([]byte, error){
-	"q75":      func(m image.Image) ([]byte, error) { return encode(m, 75) },
-	"q50":      func(m image.Image) ([]byte, error) { return encode(m, 50) },
-	"thumb640": func(m image.Image) ([]byte, error) { return encode(decode.Shrink(m, 640), 75) },
-	"thumb320": func(m image.Image) ([]byte, error) { return encode(decode.Shrink(m, 320), 75) },
-	"thumb150": func(m image.Image) ([]byte, error) { return encode(decode.Shrink(m, 150), 75) },
-	"crop75": func(m image.Image) ([]byte, error) {
-		b := m.Bounds()
-		w, h := b.Dx()*87/100, b.Dy()*87/100
-		out := image.NewRGBA(image.Rect(0, 0, w, h))
-		draw.Draw(out, out.Bounds(), m, image.Pt(b.Min.X+(b.Dx()-w)/2, b.Min.Y+(b.Dy()-h)/2), draw.Src)
-		return encode(out, 75)
-	},
+// short are names of changes that people say, beside those of assay.
+var short = map[string]string{"q75": "jpeg75", "q50": "jpeg50", "crop75": "crop75_centre", "clone": "combo_clone"}
+
+// Known returns the change of a name - assay's, or a short one -, nil if there is none.
+func Known(name string) *change.Change {
+	if full, ok := short[name]; ok {
+		name = full
+	}
+	return change.ByName(name)
 }
 
-// Changes are the names of what can be planned for.
+// Changes are the names of what can be planned for: assay's, whose table says what each does.
 func Changes() []string {
 	var out []string
-	for name := range changes {
-		out = append(out, name)
+	for _, c := range change.List() {
+		out = append(out, c.Name)
 	}
-	slices.Sort(out)
 	return out
-}
-
-func encode(m image.Image, quality int) ([]byte, error) {
-	var buf bytes.Buffer
-	err := jpeg.Encode(&buf, m, &jpeg.Options{Quality: quality})
-	return buf.Bytes(), err
 }
 
 // Request asks for a plan.
 type Request struct {
 	Accounts  int    // of the platform
 	Coalition int    // accounts that feed the site, at most
-	Change    string // one of Changes
+	Change    string // what the site does to pictures, by a name that Known knows
 	Days      int
 	Pictures  int // measured, at most; 0: 12
 	Runs      int // simulated, per size of the farm; 0: 400
@@ -74,8 +59,8 @@ type Row struct {
 	Bits         float64 `json:"bits_per_picture"` // median, for the account whose copy it is
 	Half         *int    `json:"pictures_50"`      // found until the first account is attributed, in 50 % of runs
 	Most         *int    `json:"pictures_99"`      // in 99 %; null: not within 2000
-	DecoysFound  *int    `json:"decoys_found"`     // that many pictures of
-	DecoysShown  *int    `json:"decoys_shown"`     // to be planted, so that the farm's coins let it meet enough
+	DecoysFound  *int    `json:"decoys_found"`     // that hold that many pictures
+	DecoysShown  *int    `json:"decoys_shown"`     // to be planted: the farm's coins let it meet enough, and an account is attributed, in 99 %
 	ExposuresDay *int    `json:"exposures_per_day"`
 	Bound        float64 `json:"bound"` // on any false attribution, for one more site
 }
@@ -92,8 +77,8 @@ type sample struct {
 
 // Make measures and simulates: one row for every power of two up to the coalition, and it.
 func Make(ctx context.Context, reg *registry.Registry, q Request) ([]Row, error) {
-	change, ok := changes[q.Change]
-	if !ok {
+	made := Known(q.Change)
+	if made == nil {
 		return nil, fmt.Errorf("change %q is not known: one of %s is", q.Change, strings.Join(Changes(), ", "))
 	}
 	if q.Pictures == 0 {
@@ -123,7 +108,7 @@ func Make(ctx context.Context, reg *registry.Registry, q Request) ([]Row, error)
 	}
 	share /= float64(n)
 	perDecoy = max(1, len(photos)/len(decoys))
-	samples, lost, err := measure(ctx, reg, spread(photos, q.Pictures), change, q.Progress)
+	samples, lost, err := measure(ctx, reg, spread(photos, q.Pictures), made, q.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +123,7 @@ func Make(ctx context.Context, reg *registry.Registry, q Request) ([]Row, error)
 		row.Half, row.Most = within(used, .5), within(used, .99)
 		if row.Most != nil {
 			found := (*row.Most + perDecoy - 1) / perDecoy
-			met := 1 - math.Pow(1-share, float64(c))
-			shown := int(math.Ceil(float64(found) / met))
+			shown := plant(used, perDecoy, 1-math.Pow(1-share, float64(c)))
 			perDay := int(math.Ceil(float64(shown) * share * float64(q.Accounts) / float64(max(1, q.Days))))
 			row.DecoysFound, row.DecoysShown, row.ExposuresDay = &found, &shown, &perDay
 		}
@@ -174,7 +158,7 @@ func spread(all []string, n int) []string {
 }
 
 // measure reads changed copies of a control, whose numbers are given to nobody.
-func measure(ctx context.Context, reg *registry.Registry, photos []string, change func(image.Image) ([]byte, error), progress func(int, int, string)) (out []sample, lost int, err error) {
+func measure(ctx context.Context, reg *registry.Registry, photos []string, c *change.Change, progress func(int, int, string)) (out []sample, lost int, err error) {
 	for i, photo := range photos {
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
@@ -183,18 +167,15 @@ func measure(ctx context.Context, reg *registry.Registry, photos []string, chang
 		if err != nil {
 			return nil, 0, err
 		}
-		img, err := jpeg.Decode(bytes.NewReader(data))
+		made, err := c.Make(data, uint64(i))
 		if err != nil {
-			return nil, 0, err
-		}
-		if data, err = change(img); err != nil {
 			return nil, 0, err
 		}
 		book, err := reg.Book(ctx, photo)
 		if err != nil {
 			return nil, 0, err
 		}
-		y, err := reg.ReadCopy(ctx, photo, data)
+		y, err := reg.ReadCopy(ctx, photo, made.Data)
 		if progress != nil {
 			progress(i+1, len(photos), photo)
 		}
@@ -277,6 +258,42 @@ func simulate(samples []sample, lost float64, c, runs int) []int {
 	}
 	slices.Sort(used)
 	return used
+}
+
+// plant is the least number of decoys of which a farm, that meets each with chance
+// met and republishes what it meets, meets enough to be found out in 99 % of cases:
+// over how many it meets (binomial) and how many pictures that takes (used, sorted).
+func plant(used []int, perDecoy int, met float64) int {
+	power := func(n int) (sum float64) {
+		chance := binomial(n, met)
+		for k, p := range chance {
+			suffice, _ := slices.BinarySearch(used, k*perDecoy+1)
+			sum += p * float64(suffice) / float64(len(used))
+		}
+		return sum
+	}
+	// Power grows with n, so double and halve.
+	high := 1
+	for power(high) < .99 && high < 1<<20 {
+		high *= 2
+	}
+	return sort.Search(high, func(n int) bool { return power(n) >= .99 })
+}
+
+// binomial are the chances of 0..n successes.
+func binomial(n int, p float64) []float64 {
+	out := make([]float64, n+1)
+	if p >= 1 {
+		out[n] = 1
+		return out
+	}
+	all, _ := math.Lgamma(float64(n + 1))
+	for k := range out {
+		a, _ := math.Lgamma(float64(k + 1))
+		b, _ := math.Lgamma(float64(n - k + 1))
+		out[k] = math.Exp(all - a - b + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+	}
+	return out
 }
 
 // within is how many pictures suffice in a share of the runs.

@@ -59,7 +59,7 @@ func farms(folder string, tell func(row)) error {
 		return err
 	}
 	defer reg.Close()
-	f := &field{reg: reg, rng: rand.New(rand.NewPCG(20, 20))}
+	f := &field{reg: reg, rng: random(20, 20)}
 	if err := f.plant(ctx, names); err != nil {
 		return err
 	}

@@ -10,9 +10,10 @@ import (
 )
 
 // newBook makes the codebook of a simulated picture.
-func newBook(code ring.Code, m int, seed uint64) *ring.Book {
+func newBook(code ring.Code, m int, n uint64) *ring.Book {
 	key := make([]byte, 32)
-	binary.LittleEndian.PutUint64(key, seed)
+	binary.LittleEndian.PutUint64(key, n)
+	binary.LittleEndian.PutUint64(key[8:], seed)
 	b, err := ring.NewBook(key, code, m)
 	if err != nil {
 		panic("sim: internal error: " + err.Error())

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -57,6 +58,7 @@ var tables = []struct {
 func main() {
 	only := flag.String("only", "", "one table")
 	e := flag.Float64("effort", 1, "share of the runs")
+	flag.Uint64Var(&seed, "seed", 0, "draw other lots than usual")
 	photos := flag.String("photos", "", "folder of photos for the farms on real soft values")
 	flag.Parse()
 	enc := json.NewEncoder(os.Stdout)
@@ -91,6 +93,12 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// seed is what all that is drawn by lot starts from.
+var seed uint64
+
+// random is a source of lots, its own for every a and b.
+func random(a, b uint64) *rand.Rand { return rand.New(rand.NewPCG(a+seed<<32, b)) }
 
 // each runs n independent simulations on all cores; i seeds each.
 func each(n int, run func(i int)) {

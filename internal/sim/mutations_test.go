@@ -17,7 +17,7 @@ var mutations = []struct {
 	{"reposts multiplied", "registry/evidence.go", "return f.from[0].picture.group }", "return f.from[0].picture.group + string(rune(f.id)) }", "./registry", "TestRepostsDoNotMultiply"},
 	{"sizes of one photo multiplied", "registry/evidence.go", "return f.from[0].picture.group }", "return f.from[0].picture.id }", "./registry", "TestOnePhotoInThreeDecoysAndTwoSizes"},
 	{
-		"alignment picked by score", "registry/weigh.go", "		out.scores[account] = ring.Average(all)\n	}\n	return out, nil",
+		"alignment picked by score", "registry/trial.go", "		out.scores[account] = ring.Average(all)\n	}\n	return out, nil",
 		"		best := all[0]\n		for _, s := range all {\n			if s.Alone() > best.Alone() {\n				best = s\n			}\n		}\n		out.scores[account] = best\n	}\n	return out, nil",
 		"./registry", "TestOnePhotoInThreeDecoysAndTwoSizes",
 	},
@@ -26,6 +26,7 @@ var mutations = []struct {
 		"	return max(slices.Max(logs), slices.Max(append(more, Never)))\n}\n\n// mean is", "./canary/ring", "TestMeanOfEIsOne",
 	},
 	{"sightings of one photo summed", "canary/ring/evalue.go", "w = down(-log(float64(again) * float64(s.n-1) * float64(s.n)))", "w = 0", "./canary/ring", "TestAgainNeverMultiplies"},
+	{"a score below the line told", "registry/evidence.go", "	least := int64(ring.AttributedMillibits)\n", "	least := int64(5_000)\n", "./registry", "TestNoScoreBelowTheLineLeaves"},
 	{"screen by the scores of others", "canary/ring/screen.go", "k < len(normal)-1 && n>>k > weighed", "k < len(normal)-1", "./canary/ring", "TestScreenAgainstPlainSums"},
 }
 

@@ -73,7 +73,7 @@ func nullTable(e effort, tell func(row)) {
 		for kind, h := range hostile {
 			readings := make([][2]*ring.Reading, photos)
 			for d := range readings {
-				rng := rand.New(rand.NewPCG(uint64(d), uint64(kind)))
+				rng := random(uint64(d), uint64(kind))
 				b := newBook(code, m, uint64(1000*kind+d))
 				for again := range 2 {
 					y := make([]int16, m)
@@ -91,7 +91,7 @@ func nullTable(e effort, tell func(row)) {
 	}
 	b := newBook(ring.D, m/2, 5)
 	var guesses []*ring.Reading
-	rng := rand.New(rand.NewPCG(6, 6))
+	rng := random(6, 6)
 	for range 400 {
 		y := make([]int16, m/2)
 		for k := range y {
@@ -141,7 +141,7 @@ func meanTable(_ effort, tell func(row)) {
 	for _, code := range []ring.Code{ring.U, ring.D, ring.D6} {
 		for kind, h := range hostile {
 			b := newBook(code, m, uint64(kind))
-			rng := rand.New(rand.NewPCG(uint64(kind), 3))
+			rng := random(uint64(kind), 3)
 			y := make([]int16, m)
 			var at []uint32 // code positions of what was read, of all biases
 			for i := range read {
@@ -184,7 +184,7 @@ func meanTable(_ effort, tell func(row)) {
 func innocentsTable(e effort, tell func(row)) {
 	n := uint64(e.runs(10_000_000))
 	b := newBook(ring.D, 2048, 1)
-	r := newReading(b, soft(bitsOf(b, 7), .84, rand.New(rand.NewPCG(1, 2))))
+	r := newReading(b, soft(bitsOf(b, 7), .84, random(1, 2)))
 	const parts = 64
 	var over, weighed atomic.Int64
 	var mu sync.Mutex
@@ -219,13 +219,13 @@ func tailTable(e effort, tell func(row)) {
 				m = m * 4 / 3
 			}
 			b := newBook(code, m, uint64(m))
-			y := soft(bitsOf(b, 7), q, rand.New(rand.NewPCG(1, 2)))
+			y := soft(bitsOf(b, 7), q, random(1, 2))
 			r := newReading(b, y)
 			n := max(e.runs(20_000), 2_000)
 			var mu sync.Mutex
 			sum, squares := 0., 0.
 			each(n, func(i int) {
-				rng := rand.New(rand.NewPCG(uint64(m), uint64(i)))
+				rng := random(uint64(m), uint64(i))
 				word := make([]uint64, b.Words())
 				weight := 0.
 				for k, pos := range b.Order() {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -28,7 +27,7 @@ func positionsTable(e effort, tell func(row)) {
 		m := int(math.Ceil(1.05 * float64(c.m)))
 		var hits atomic.Int64
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(c.m), uint64(i)))
+			rng := random(uint64(c.m), uint64(i))
 			b := newBook(ring.U, m, uint64(i))
 			v := uint64(100_000 + i)
 			if siteBits(newReading(b, hard(bitsOf(b, v), c.ber, rng)).Score(v)) >= ring.AttributedMillibits {
@@ -56,7 +55,7 @@ func collusionTable(e effort, tell func(row)) {
 			n := e.few(c.n)
 			var hits atomic.Int64
 			each(n, func(i int) {
-				rng := rand.New(rand.NewPCG(uint64(c.m), uint64(i)))
+				rng := random(uint64(c.m), uint64(i))
 				b := newBook(ring.D, m, uint64(i))
 				members := membersOf(c.c, i)
 				r := newReading(b, mixed(b, members, a, rng))
@@ -99,7 +98,7 @@ func averagingTable(e effort, tell func(row)) {
 		}
 		var hits atomic.Int64
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(c.m), uint64(i)))
+			rng := random(uint64(c.m), uint64(i))
 			b := newBook(c.code, m, uint64(i))
 			members := membersOf(c.c, i)
 			r := newReading(b, averaged(b, members, c.noise, rng))
@@ -123,7 +122,7 @@ func splicesTable(e effort, tell func(row)) {
 	n := e.runs(200)
 	var with, all atomic.Int64
 	each(n, func(i int) {
-		rng := rand.New(rand.NewPCG(77, uint64(i)))
+		rng := random(77, uint64(i))
 		b := newBook(ring.D, 1024, uint64(i))
 		mine, other := bitsOf(b, 100_000), bitsOf(b, 200_000)
 		at := rng.IntN(4) * 256
@@ -192,7 +191,7 @@ func picturesTable(e effort, tell func(row)) {
 }
 
 func picturesNeeded(code ring.Code, m int, ber float64, c int, seed uint64) int {
-	rng := rand.New(rand.NewPCG(seed, uint64(m*c)))
+	rng := random(seed, uint64(m*c))
 	sums := make([]ring.Sums, c)
 	unit := ring.Unit("")
 	for d := 1; ; d++ {
@@ -228,7 +227,7 @@ func informedTable(e effort, tell func(row)) {
 		var mu sync.Mutex
 		var first, last, innocents, accused int
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(s.m), uint64(i)))
+			rng := random(uint64(s.m), uint64(i))
 			b := newBook(ring.D, s.m, uint64(i))
 			members := membersOf(s.c, i)
 			r := newReading(b, mixed(b, members, attacks[s.attack], rng))

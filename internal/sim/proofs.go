@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"birdring/canary/ring"
 )
@@ -27,7 +26,7 @@ func coinsTable(e effort, tell func(row)) {
 		n := e.runs(c.n)
 		used := make([]int, n)
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(c.c), uint64(i)))
+			rng := random(uint64(c.c), uint64(i))
 			ledgers := make([]ring.Ledger, c.c)
 			for d := 1; ; d++ {
 				heads := make([]bool, c.c) // of the farm, given that one of them met the decoy
@@ -54,7 +53,7 @@ func coinsTable(e effort, tell func(row)) {
 	}
 	var x errors
 	each(e.runs(20_000), func(i int) {
-		rng := rand.New(rand.NewPCG(9, uint64(i)))
+		rng := random(9, uint64(i))
 		var l ring.Ledger
 		most := int64(math.MinInt64)
 		for d := range 60 {
@@ -72,7 +71,7 @@ func probesTable(e effort, tell func(row)) {
 	const bits, lookups, probes = 10, 16, 12
 	var x errors
 	each(e.runs(200_000), func(i int) {
-		rng := rand.New(rand.NewPCG(4, uint64(i)))
+		rng := random(4, uint64(i))
 		var l ring.Ledger
 		most := int64(math.MinInt64)
 		for d := range probes {
@@ -94,7 +93,7 @@ func probesTable(e effort, tell func(row)) {
 		n := e.runs(200)
 		used := make([]int, n)
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(pool), uint64(i)))
+			rng := random(uint64(pool), uint64(i))
 			ledgers := make([]ring.Ledger, pool)
 			for d := 1; ; d++ {
 				who := rng.IntN(pool)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync/atomic"
 
 	"birdring/registry"
@@ -27,7 +26,7 @@ func unseenTable(e effort, tell func(row)) {
 		}
 		var holds, atMost atomic.Int64
 		each(n, func(i int) {
-			rng := rand.New(rand.NewPCG(uint64(c.pool), uint64(i)))
+			rng := random(uint64(c.pool), uint64(i))
 			counts := make([]int, c.pool)
 			for range c.events {
 				u := rng.Float64() * total

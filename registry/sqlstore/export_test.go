@@ -1,6 +1,10 @@
 package sqlstore
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
 // Writer is the connection that writes.
 func (d *DB) Writer() *sql.DB { return d.writer }
@@ -10,3 +14,19 @@ func Newest() (int64, error) { return newest() }
 
 // Bind writes a query's parameters as PostgreSQL has them.
 func Bind(query string) string { return bind(query) }
+
+// MigrateTo makes an empty database one of an earlier version.
+func MigrateTo(ctx context.Context, target string, version int64) error {
+	d := &DB{engine: SQLite, target: target}
+	if IsURL(target) {
+		d.engine = PostgreSQL
+	}
+	db, err := d.connect(false, 2)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.migrate(ctx, db, version), db.Close())
+}
+
+// Versions are those of all migrations.
+func Versions() ([]int64, error) { return versions() }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,22 +20,32 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// newest is the version of the newest migration this program holds.
-func newest() (int64, error) {
+// versions are those of all migrations this program holds, in order.
+func versions() ([]int64, error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	most := int64(0)
+	var out []int64
 	for _, f := range files {
 		number, _, _ := strings.Cut(path.Base(f), "_")
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("migration %s has no number: %w", f, err)
+			return nil, fmt.Errorf("migration %s has no number: %w", f, err)
 		}
-		most = max(most, n)
+		out = append(out, n)
 	}
-	return most, nil
+	slices.Sort(out)
+	return out, nil
+}
+
+// newest is the version of the newest migration.
+func newest() (int64, error) {
+	all, err := versions()
+	if err != nil {
+		return 0, err
+	}
+	return all[len(all)-1], nil
 }
 
 // update brings the schema up to date. Only one process does so at a time.
@@ -68,11 +79,12 @@ func (d *DB) update(ctx context.Context, readOnly, create bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.migrate(ctx, db), release())
+	return errors.Join(d.migrate(ctx, db, want), release())
 }
 
-// migrate runs the migrations that are missing.
-func (d *DB) migrate(ctx context.Context, db *sql.DB) error {
+// migrate runs the migrations that are missing up to a version, each in a
+// transaction of its own.
+func (d *DB) migrate(ctx context.Context, db *sql.DB, version int64) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -85,7 +97,7 @@ func (d *DB) migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("update schema: %w", err)
 	}
 	return nil

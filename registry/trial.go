@@ -16,13 +16,14 @@ type audiences func(p *picture, at int64) ([]audience, error)
 // that was shown any of them. What is in it depends on the photos, the audiences
 // and the keys alone, not on the way it came about.
 type trial struct {
-	r       *Registry
-	of      audiences
-	groups  map[string]*groupTrial
-	order   []*groupTrial // as first seen
-	account map[int64]int // index into ids and sums
-	ids     []int64
-	sums    []ring.Sums
+	r      *Registry
+	of     audiences
+	groups map[string]*groupTrial
+	order  []*groupTrial // as first seen
+	index  map[int64]int // of an account in ids, sums and most
+	ids    []int64
+	sums   []ring.Sums
+	most   []ring.Nats // bounds the evidence of sums from above
 }
 
 // groupTrial is one photo's part of a trial.
@@ -31,21 +32,23 @@ type groupTrial struct {
 	files  []foundFile
 	prints []uint64                  // per file: of its audiences
 	runs   map[int64]*ring.Sightings // accounts that scored; the others, if shown it, scored nothing
-	shown  map[int64]bool
+	seen   []bool                    // by an account's index in the trial: it was shown the photo
 }
 
 func (r *Registry) newTrial(of audiences) *trial {
-	return &trial{r: r, of: of, groups: map[string]*groupTrial{}, account: map[int64]int{}}
+	return &trial{r: r, of: of, groups: map[string]*groupTrial{}, index: map[int64]int{}}
 }
 
-// see adds a file that shows one photo, the next in order of sighting.
+// see adds a file that shows one photo, the next in order of sighting. It costs
+// what scoring costs: accounts that scored nothing are touched when they are
+// first shown the photo, and then no more.
 func (t *trial) see(ctx context.Context, group string, f foundFile) error {
 	g := t.groups[group]
 	if g == nil {
 		if len(t.groups) >= ring.MostGroups {
 			return nil // a cell could overflow: the first ones count
 		}
-		g = &groupTrial{name: group, runs: map[int64]*ring.Sightings{}, shown: map[int64]bool{}}
+		g = &groupTrial{name: group, runs: map[int64]*ring.Sightings{}}
 	}
 	fresh, err := t.fileScores(ctx, f, nil)
 	if err != nil {
@@ -55,34 +58,56 @@ func (t *trial) see(ctx context.Context, group string, f foundFile) error {
 		t.groups[group] = g
 		t.order = append(t.order, g)
 	}
-	unit, none := ring.Unit(group), nothing(group)
-	for account := range fresh.shown {
+	if len(g.prints) == 0 || g.prints[len(g.prints)-1] != fresh.print {
+		t.show(g, fresh.asked)
+	}
+	for account, s := range fresh.scores {
 		run := g.runs[account]
-		old := none
-		switch {
-		case !g.shown[account]:
-			old = unit
-			g.shown[account] = true
-		case run != nil:
-			old = run.Factor(group)
+		if run == nil {
+			run = &ring.Sightings{}
+			g.runs[account] = run
 		}
-		if s, ok := fresh.scores[account]; ok {
-			if run == nil {
-				run = &ring.Sightings{}
-				g.runs[account] = run
-			}
-			run.Skip(len(g.files) - run.Count())
-			run.See(s)
-		}
-		now := none
-		if run != nil {
-			now = run.Factor(group)
-		}
-		t.sumsOf(account).Swap(&old, &now)
+		run.Skip(len(g.files) - run.Count())
+		old := run.Factor(group)
+		run.See(s)
+		now := run.Factor(group)
+		i := t.index[account]
+		t.sums[i].Swap(&old, &now)
+		t.most[i] = t.sums[i].Most()
 	}
 	g.files = append(g.files, f)
 	g.prints = append(g.prints, fresh.print)
 	return nil
+}
+
+// show enters the accounts of audiences that were not shown a photo before: as
+// long as they score nothing, they count as if they had not supplied it.
+func (t *trial) show(g *groupTrial, asked []audience) {
+	unit, none := ring.Unit(g.name), nothing(g.name)
+	for _, who := range asked {
+		who.accounts(func(account int64) {
+			i, ok := t.index[account]
+			if !ok {
+				i = len(t.ids)
+				t.index[account] = i
+				t.ids, t.sums, t.most = append(t.ids, account), append(t.sums, ring.Sums{}), append(t.most, 0)
+			}
+			if i >= len(g.seen) {
+				g.seen = append(g.seen, make([]bool, max(i+1, len(t.ids))-len(g.seen))...)
+			}
+			if !g.seen[i] {
+				g.seen[i] = true
+				t.sums[i].Swap(&unit, &none)
+				t.most[i] = t.sums[i].Most()
+			}
+		})
+	}
+}
+
+// shown says whether an account was shown a photo.
+func (t *trial) shown(g *groupTrial, account int64) bool {
+	i, ok := t.index[account]
+	return ok && i < len(g.seen) && g.seen[i]
 }
 
 // nothing is the factor of an account that was shown a photo and scored nothing.
@@ -92,32 +117,21 @@ func nothing(group string) ring.Factor {
 }
 
 // factor is an account's factor of a photo.
-func (g *groupTrial) factor(account int64) ring.Factor {
+func (t *trial) factor(g *groupTrial, account int64) ring.Factor {
 	switch run := g.runs[account]; {
 	case run != nil:
 		return run.Factor(g.name)
-	case g.shown[account]:
+	case t.shown(g, account):
 		return nothing(g.name)
 	}
 	return ring.Unit(g.name)
 }
 
-func (t *trial) sumsOf(account int64) *ring.Sums {
-	i, ok := t.account[account]
-	if !ok {
-		i = len(t.sums)
-		t.account[account] = i
-		t.ids = append(t.ids, account)
-		t.sums = append(t.sums, ring.Sums{})
-	}
-	return &t.sums[i]
-}
-
 // fileScores are what one file says about every account.
 type fileScores struct {
 	scores map[int64]ring.Score // of those not dropped
-	shown  map[int64]bool
-	print  uint64 // of the audiences
+	asked  []audience           // of the pictures it could come from
+	print  uint64               // of the audiences
 }
 
 // scorer scores viewers on a find.
@@ -130,29 +144,27 @@ func (t *trial) fileScores(ctx context.Context, f foundFile, score scorer) (file
 	if score == nil {
 		score = func(s softRead, who audience) (map[canary.Viewer]ring.Score, error) { return t.r.score(ctx, s, who) }
 	}
-	out := fileScores{scores: map[int64]ring.Score{}, shown: map[int64]bool{}}
+	out := fileScores{scores: map[int64]ring.Score{}}
 	each := map[int64][]ring.Score{} // per account: of the pictures it scored on
-	var asked []audience
 	for _, s := range f.from {
 		parts, err := t.of(s.picture, f.at)
 		if err != nil {
 			return out, err
 		}
 		for _, who := range parts {
-			asked = append(asked, who)
+			out.asked = append(out.asked, who)
 			out.print = out.print*31 + who.print()
 			logs, err := score(s, who)
 			if err != nil {
 				return out, err
 			}
-			who.accounts(func(account int64) { out.shown[account] = true })
 			for account, l := range accountScores(who, logs) {
 				each[account] = append(each[account], l)
 			}
 		}
 	}
 	for account, all := range each {
-		for n := shownTo(asked, account); len(all) < n; {
+		for n := shownTo(out.asked, account); len(all) < n; {
 			all = append(all, ring.Nothing)
 		}
 		out.scores[account] = ring.Average(all)
@@ -202,7 +214,7 @@ type passes struct {
 }
 
 func (p *passes) of(account int64) []ring.Sums {
-	i, ok := p.t.account[account]
+	i, ok := p.t.index[account]
 	if !ok {
 		return nil
 	}
@@ -215,6 +227,20 @@ func (p *passes) of(account int64) []ring.Sums {
 		out = append(out, s)
 	}
 	return out
+}
+
+// most bounds the evidence of an account's rings from above, in millibits.
+func (p *passes) most(account int64) int64 {
+	most := ring.Never
+	if i, ok := p.t.index[account]; ok {
+		most = p.t.most[i]
+	}
+	for _, more := range p.extra {
+		if s, ok := more[account]; ok {
+			most = max(most, s.Most())
+		}
+	}
+	return most.Millibits() + 1
 }
 
 // inform adds passes until nobody more is accused. accused says who is, given
@@ -244,7 +270,7 @@ func (t *trial) informed(ctx context.Context, members []int64) (map[int64]ring.S
 	for _, g := range t.order {
 		var in []int64
 		for _, m := range members {
-			if g.factor(m).Mixed() {
+			if t.factor(g, m).Mixed() {
 				in = append(in, m)
 			}
 		}
@@ -252,7 +278,7 @@ func (t *trial) informed(ctx context.Context, members []int64) (map[int64]ring.S
 			continue
 		}
 		slices.SortStableFunc(in, func(a, b int64) int {
-			return cmp.Or(cmp.Compare(g.factor(b).Alone(), g.factor(a).Alone()), cmp.Compare(a, b))
+			return cmp.Or(cmp.Compare(t.factor(g, b).Alone(), t.factor(g, a).Alone()), cmp.Compare(a, b))
 		})
 		runs, err := t.regroup(ctx, g, in)
 		if err != nil {
@@ -264,9 +290,9 @@ func (t *trial) informed(ctx context.Context, members []int64) (map[int64]ring.S
 			}
 			sums, ok := out[account]
 			if !ok {
-				sums = *t.sumsOf(account)
+				sums = t.sums[t.index[account]]
 			}
-			old, now := g.factor(account), run.Factor(g.name)
+			old, now := t.factor(g, account), run.Factor(g.name)
 			sums.Swap(&old, &now)
 			out[account] = sums
 		}

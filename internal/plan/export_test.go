@@ -1,0 +1,4 @@
+package plan
+
+// Plant is plant, for tests.
+var Plant = plant
