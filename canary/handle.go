@@ -36,7 +36,7 @@ type HandleDraw struct{ block cipher.Block }
 
 // HandleDraw prepares the draws of a decoy, or of whatever else label names.
 func (k *Keyring) HandleDraw(label string) HandleDraw {
-	block, err := aes.NewCipher(derive(k.epochs[0].secret, "birdring/handle/v2|"+label, 16))
+	block, err := aes.NewCipher(derive(k.root(1), "birdring/handle/v2|"+label, 16))
 	if err != nil {
 		panic("canary: internal error: aes: " + err.Error()) // only for a bad key length
 	}
@@ -75,7 +75,7 @@ func (k *Keyring) Handle(p *handle.Plan, decoy string, counter uint32) (h string
 
 // keyStream draws unbiased numbers from AES-CTR under a derived key.
 func (k *Keyring) keyStream(purpose string) func(n uint32) uint32 {
-	key := derive(k.epochs[0].secret, "birdring/"+purpose, 16)
+	key := derive(k.root(1), "birdring/"+purpose, 16)
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		panic("canary: internal error: aes: " + err.Error()) // only for a bad key length

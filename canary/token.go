@@ -74,7 +74,7 @@ func (k *Keyring) Seal(t Token) string {
 	if t.Object > MaxObject || t.Viewer > MaxTokenViewer || t.Kind > 15 {
 		panic(fmt.Sprintf("canary: internal error: token %+v out of bounds", t))
 	}
-	e := &k.epochs[len(k.epochs)-1]
+	e := k.held.Load().seal
 	var room [2 * aes.BlockSize]byte
 	b := onStack(&room)
 	binary.BigEndian.PutUint64(b[:8], uint64(t.Kind)<<60|uint64(t.Object)<<36|uint64(t.Viewer))
@@ -82,7 +82,7 @@ func (k *Keyring) Seal(t Token) string {
 	e.tokens.Encrypt(b[16:], b[:16])
 	hi, lo := binary.BigEndian.Uint64(b[16:24]), binary.BigEndian.Uint64(b[24:])
 	var out [TokenLength]byte
-	out[0], out[1] = alphabet[(e.number-1)%32], layoutA
+	out[0], out[1] = alphabet[(e.Number-1)%32], layoutA
 	// 128 bits as 26 letters, the last one carrying the lowest 3 bits.
 	out[27] = alphabet[lo&7]
 	lo = lo>>3 | hi<<61
@@ -101,7 +101,7 @@ func (k *Keyring) OpenToken(s string) (Token, error) {
 	if len(s) != TokenLength || s[1]|0x20 != layoutA {
 		return Token{}, ErrForged
 	}
-	e := k.epoch(values[s[0]] + 1)
+	e := k.held.Load().epoch(values[s[0]] + 1)
 	if e == nil {
 		return Token{}, ErrForged
 	}

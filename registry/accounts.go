@@ -75,20 +75,30 @@ func (c *viewerCache) put(k viewerKey, v canary.Viewer) {
 	c.numbers[k] = v
 }
 
+// forget empties the cache.
+func (c *viewerCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.numbers = nil
+}
+
 // Number returns the number of a viewer: an account, or one session of it if
 // session is not "". A viewer met for the first time is given the next number.
 func (r *Registry) Number(ctx context.Context, account, session string) (canary.Viewer, error) {
 	if err := errors.Join(CheckAccount(account), checkText("session", session, maxSession)); err != nil {
 		return 0, err
 	}
+	if _, err := r.world(ctx); err != nil { // it tells of accounts that were forgotten
+		return 0, err
+	}
 	k := viewerKey{account, session}
 	if v, ok := r.viewers.get(k); ok {
 		return v, nil
 	}
-	v, err := findViewer(ctx, r.db.Read(), k)
+	v, err := r.book.findViewer(ctx, r.db.Read(), k)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = r.db.Group(ctx, func(tx *sql.Tx) (err error) {
-			v, err = ensureViewer(ctx, tx, k, now())
+			v, err = r.book.ensureViewer(ctx, tx, k, now())
 			return err
 		})
 	}
@@ -106,19 +116,19 @@ type queryer interface {
 }
 
 // findViewer returns sql.ErrNoRows for a viewer without a number.
-func findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, err error) {
+func (b *book) findViewer(ctx context.Context, q queryer, k viewerKey) (v canary.Viewer, err error) {
 	err = q.QueryRowContext(ctx, `SELECT v.number FROM accounts a JOIN viewers v ON v.account = a.id WHERE a.name = ? AND v.session = ?`,
-		k.account, k.session).Scan(&v)
+		b.mask(k.account), k.session).Scan(&v)
 	return v, err
 }
 
 // ensureViewers finds or numbers viewers, in their order, and puts them into
 // known. The numbers hold only once tx is committed.
-func ensureViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey, at time.Time) error {
+func (b *book) ensureViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey, at time.Time) error {
 	keys = unknownViewers(known, keys)
 	var fresh []viewerKey
 	for chunk := range slices.Chunk(keys, sqlstore.Chunk(2)) {
-		if err := findViewers(ctx, tx, known, chunk); err != nil {
+		if err := b.findViewers(ctx, tx, known, chunk); err != nil {
 			return err
 		}
 		fresh = append(fresh, unknownViewers(known, chunk)...)
@@ -132,17 +142,21 @@ func ensureViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.V
 	}
 	next := canary.Viewer(last - int64(len(fresh)) + 1)
 	for chunk := range slices.Chunk(fresh, sqlstore.Chunk(4)) {
-		accounts, err := ensureAccounts(ctx, tx, chunk, at)
+		accounts, err := b.ensureAccounts(ctx, tx, chunk, at)
 		if err != nil {
 			return err
 		}
 		var args []any
+		first := next
 		for _, k := range chunk {
 			known[k] = next
 			args = append(args, next, accounts[k.account], k.session, at.UnixMicro())
 			next++
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES `+sqlstore.Values(len(chunk), 4), args...); err != nil {
+			return err
+		}
+		if err := b.addRows(ctx, tx, scanViewerEntry, viewerRows+` WHERE v.number >= ? AND v.number < ? ORDER BY v.number`, first, next); err != nil {
 			return err
 		}
 	}
@@ -162,10 +176,13 @@ func unknownViewers(known map[viewerKey]canary.Viewer, keys []viewerKey) (out []
 }
 
 // findViewers puts those that have a number into known.
-func findViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey) error {
+func (b *book) findViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Viewer, keys []viewerKey) error {
 	var args []any
+	named := make(map[viewerKey]viewerKey, len(keys)) // as they are kept -> as they are called
 	for _, k := range keys {
-		args = append(args, k.account, k.session)
+		stored := viewerKey{b.mask(k.account), k.session}
+		named[stored] = k
+		args = append(args, stored.account, stored.session)
 	}
 	// CROSS JOIN keeps SQLite from beginning with all accounts.
 	rows, err := tx.QueryContext(ctx, `WITH k (account, session) AS (VALUES `+sqlstore.Values(len(keys), 2)+`)
@@ -180,23 +197,26 @@ func findViewers(ctx context.Context, tx *sql.Tx, known map[viewerKey]canary.Vie
 		if err := rows.Scan(&k.account, &k.session, &v); err != nil {
 			return err
 		}
-		known[k] = v
+		known[named[k]] = v
 	}
 	return rows.Err()
 }
 
 // ensureAccounts finds the rows of accounts or makes them.
-func ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey, at time.Time) (map[string]int64, error) {
+func (b *book) ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey, at time.Time) (map[string]int64, error) {
 	ids := map[string]int64{}
+	named := map[string]string{} // as they are kept -> as they are called
 	var names, rows []any
 	for _, k := range keys {
 		if _, ok := ids[k.account]; !ok {
 			ids[k.account] = 0
-			names = append(names, k.account)
-			rows = append(rows, k.account, at.UnixMicro())
+			stored := b.mask(k.account)
+			named[stored] = k.account
+			names = append(names, stored)
+			rows = append(rows, stored, at.UnixMicro(), newSalt(), b.sealName(k.account, stored))
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES `+sqlstore.Values(len(names), 2)+` ON CONFLICT DO NOTHING`, rows...); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (name, first_seen, salt, sealed) VALUES `+sqlstore.Values(len(names), 4)+` ON CONFLICT DO NOTHING`, rows...); err != nil {
 		return nil, err
 	}
 	found, err := tx.QueryContext(ctx, `SELECT id, name FROM accounts WHERE name IN `+sqlstore.Values(1, len(names)), names...)
@@ -210,35 +230,38 @@ func ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey, at time.T
 		if err := found.Scan(&id, &name); err != nil {
 			return nil, err
 		}
-		ids[name] = id
+		ids[named[name]] = id
 	}
 	return ids, found.Err()
 }
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.
-func ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
-	v, err := findViewer(ctx, tx, k)
+func (b *book) ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
+	v, err := b.findViewer(ctx, tx, k)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return v, err
 	}
-	account, err := ensureAccount(ctx, tx, k.account, at)
+	account, err := b.ensureAccount(ctx, tx, k.account, at)
 	if err != nil {
 		return 0, err
 	}
 	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + 1 WHERE name = 'viewers' RETURNING n`).Scan(&v); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro())
-	return v, err
+	if _, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro()); err != nil {
+		return 0, err
+	}
+	return v, b.addRows(ctx, tx, scanViewerEntry, viewerRows+` WHERE v.number = ?`, v)
 }
 
 // ensureAccount finds an account's row or makes it.
-func ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (id int64, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE name = ?`, name).Scan(&id)
+func (b *book) ensureAccount(ctx context.Context, tx *sql.Tx, name string, at time.Time) (id int64, err error) {
+	stored := b.mask(name)
+	err = tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE name = ?`, stored).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen) VALUES (?, ?) RETURNING id`, name, at.UnixMicro()).Scan(&id)
+	err = tx.QueryRowContext(ctx, `INSERT INTO accounts (name, first_seen, salt, sealed) VALUES (?, ?, ?, ?) RETURNING id`, stored, at.UnixMicro(), newSalt(), b.sealName(name, stored)).Scan(&id)
 	return id, err
 }
 

@@ -64,7 +64,7 @@ func (r *Registry) Clusters(ctx context.Context) ([]Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT s.site, a.name, x.millibits FROM attributions x JOIN sites s ON s.id = x.site JOIN accounts a ON a.id = x.account ORDER BY x.id`)
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT s.site, a.name, x.millibits FROM attributions x JOIN sites s ON s.id = x.site JOIN accounts a ON a.id = x.account WHERE x.verdict = 'attributed' ORDER BY x.id`)
 	type named struct {
 		site, account string
 		millibits     int64

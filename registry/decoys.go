@@ -42,6 +42,7 @@ type world struct {
 	photoNum map[uint32]int
 	of       [][]int          // per decoy: its pictures in order
 	groups   map[string][]int // per photo group: its pictures, the largest first
+	leaks    map[uint8]int64  // epochs in other hands, since when
 }
 
 // decoyCache holds the newest world that was read.
@@ -71,6 +72,10 @@ func (r *Registry) world(ctx context.Context) (*world, error) {
 		return nil, fmt.Errorf("read decoys: %w", sqlstore.Explain(err))
 	}
 	r.decoys.w = w
+	r.viewers.forget()                      // an account may have been forgotten
+	if err := r.RefreshKeys(); err != nil { // an epoch may be new
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -86,6 +91,9 @@ func readWorld(ctx context.Context, tx *sql.Tx) (*world, error) {
 		return nil, err
 	}
 	if err := w.readPictures(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := w.readLeaks(ctx, tx); err != nil {
 		return nil, err
 	}
 	return w, w.readPosts(ctx, tx)
@@ -272,7 +280,7 @@ func (r *Registry) Visible(ctx context.Context, account string, at time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT num FROM decoys WHERE account = (SELECT id FROM accounts WHERE name = ?)`, account)
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT num FROM decoys WHERE account = (SELECT id FROM accounts WHERE name = ?)`, r.book.mask(account))
 	own, err := collect(rows, err, func(rows *sql.Rows) (num uint32, err error) { return num, rows.Scan(&num) })
 	if err != nil {
 		return nil, err
@@ -281,7 +289,7 @@ func (r *Registry) Visible(ctx context.Context, account string, at time.Time) ([
 	for _, d := range w.decoys {
 		switch {
 		case d.Planted.After(at) || !d.Recalled.IsZero() || !d.Burnt.IsZero():
-		case d.Kind == canary.Shared && r.keys.Coin(account, d.ID, d.Share):
+		case d.Kind == canary.Shared && r.keys.Coin(r.book.mask(account), d.ID, d.Share):
 			out = append(out, d)
 		case d.Kind == canary.Personal && slices.Contains(own, d.Num):
 			d.Account = account
@@ -304,20 +312,20 @@ func (r *Registry) BindPersonal(ctx context.Context, decoy, account string) erro
 	if d.Kind != canary.Personal {
 		return fmt.Errorf("decoy %s is %s: %w, only a personal decoy is bound to an account", decoy, d.Kind, ErrInvalid)
 	}
-	return r.db.Group(ctx, func(tx *sql.Tx) error { return bind(ctx, tx, &d, account, now()) })
+	return r.db.Group(ctx, func(tx *sql.Tx) error { return r.book.bind(ctx, tx, &d, account, now()) })
 }
 
 // bind binds a personal decoy to the first account it is shown to. To every other
 // account there is no such decoy.
-func bind(ctx context.Context, tx *sql.Tx, d *canary.Decoy, account string, at time.Time) error {
+func (b *book) bind(ctx context.Context, tx *sql.Tx, d *canary.Decoy, account string, at time.Time) error {
 	bound, err := binding(ctx, tx, d.Num)
 	switch {
-	case err != nil || bound == account:
+	case err != nil || bound == b.mask(account):
 		return err
 	case bound != "":
 		return fmt.Errorf("decoy %s: %w: it is another account's personal decoy", d.ID, ErrNotFound)
 	}
-	id, err := ensureAccount(ctx, tx, account, at)
+	id, err := b.ensureAccount(ctx, tx, account, at)
 	if err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ type alternative struct {
 // filesOn reads what was found on a site, in order of sighting; of equal files
 // that show one photo the first. only keeps these sightings, nil all.
 func filesOn(ctx context.Context, q queryer, w *world, site int64, only *inputs) ([]foundFile, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, picture, capture, captured_at, y, alternatives FROM sightings
+	rows, err := q.QueryContext(ctx, `SELECT id, picture, capture, captured_at, stored_at, y, alternatives FROM sightings
 		WHERE site = ? AND kind = 'picture' AND y IS NOT NULL AND verdict <> 'error' ORDER BY id`, site)
 	if err != nil {
 		return nil, sqlstore.Explain(err)
@@ -253,9 +253,10 @@ func filesOn(ctx context.Context, q queryer, w *world, site int64, only *inputs)
 	for rows.Next() {
 		var f foundFile
 		var num uint32
+		var stored int64
 		var capture, y []byte
 		var others sql.NullString
-		if err := rows.Scan(&f.id, &num, &capture, &f.at, &y, &others); err != nil {
+		if err := rows.Scan(&f.id, &num, &capture, &f.at, &stored, &y, &others); err != nil {
 			return nil, sqlstore.Explain(err)
 		}
 		if !wanted[f.id] && only != nil {
@@ -267,14 +268,17 @@ func filesOn(ctx context.Context, q queryer, w *world, site int64, only *inputs)
 		}
 		p := &w.pictures[i]
 		f.capture = string(capture)
+		f.from = []softRead{{p, unpackSoft(y)}}
+		if err := f.addOthers(w, others.String); err != nil {
+			return nil, fmt.Errorf("sighting %d: %w", f.id, err)
+		}
+		if w.leakedRead(f.from, stored) {
+			continue
+		}
 		if key := p.group + "/" + f.capture; seen[key] {
 			continue
 		} else {
 			seen[key] = true
-		}
-		f.from = []softRead{{p, unpackSoft(y)}}
-		if err := f.addOthers(w, others.String); err != nil {
-			return nil, fmt.Errorf("sighting %d: %w", f.id, err)
 		}
 		out = append(out, f)
 	}
@@ -376,14 +380,14 @@ func (r *Registry) attribute(ctx context.Context, tx *sql.Tx, w *world, site int
 		return err
 	}
 	for _, a := range c.accounts {
-		if err := c.store(ctx, tx, site, a, from); err != nil {
+		if err := c.store(ctx, tx, r.book, site, a, from); err != nil {
 			return fmt.Errorf("store attribution: %w", err)
 		}
 	}
 	return nil
 }
 
-func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAccount, from []byte) error {
+func (c *siteCase) store(ctx context.Context, tx *sql.Tx, b *book, site int64, a siteAccount, from []byte) error {
 	at := now()
 	decoys := c.decoys(a.photos)
 	list, err := json.Marshal(decoys)
@@ -396,13 +400,21 @@ func (c *siteCase) store(ctx context.Context, tx *sql.Tx, site int64, a siteAcco
 	}
 	// One photo, and nothing else that could stand by itself.
 	single := len(a.photos) == 1 && a.parts.Handles < ownMillibits && a.parts.Links < ownMillibits && a.parts.Probes < ownMillibits
-	_, err = tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs, parts)
+	res, err := tx.ExecContext(ctx, `INSERT INTO attributions (site, account, verdict, millibits, exposed, pictures, decoys, single_source, first_at, updated_at, inputs, parts)
 		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (site, account) DO UPDATE SET millibits = excluded.millibits, pictures = excluded.pictures,
-		decoys = excluded.decoys, single_source = excluded.single_source, updated_at = excluded.updated_at, inputs = excluded.inputs, parts = excluded.parts
-		WHERE attributions.inputs <> excluded.inputs OR attributions.millibits <> excluded.millibits`,
+		decoys = excluded.decoys, single_source = excluded.single_source, updated_at = excluded.updated_at, inputs = excluded.inputs, parts = excluded.parts,
+		verdict = excluded.verdict, void_at = NULL, void_reason = ''
+		WHERE attributions.verdict <> excluded.verdict OR attributions.inputs <> excluded.inputs OR attributions.millibits <> excluded.millibits`,
 		site, a.account, VerdictAttributed, a.millibits, len(a.photos), string(list), single, at.UnixMicro(), at.UnixMicro(), string(from), string(parts))
 	if err != nil {
 		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n > 0 {
+		if err := b.addRows(ctx, tx, scanAttributionEntry, attributionRows+` WHERE x.site = ? AND x.account = ?`, site, a.account); err != nil {
+			return err
+		}
 	}
 	alert := AttributionAlert{
 		Bits: bitsOf(a.millibits), Verdict: VerdictAttributed, Pictures: len(a.photos),

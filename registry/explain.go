@@ -22,6 +22,7 @@ type Explanation struct {
 	Bits     float64  `json:"bits"`   // computed now
 	Stored   float64  `json:"stored"` // when it was attributed or last grew
 	Same     bool     `json:"same"`   // bit for bit
+	Void     *string  `json:"void"`   // why it does not count any more, null if it does
 	Parts    Parts    `json:"parts"`
 	Factors  []Factor `json:"factors"`
 	Reread   *float64 `json:"reread"` // from the captures read again; null if that was not asked for
@@ -44,9 +45,9 @@ type Factor struct {
 func (r *Registry) Explain(ctx context.Context, site, account string, read bool) (*Explanation, error) {
 	name := crawl.Registrable(site)
 	var id, row, stored int64
-	var from string
-	err := r.db.Read().QueryRowContext(ctx, `SELECT x.site, x.account, x.millibits, x.inputs FROM attributions x JOIN sites s ON s.id = x.site JOIN accounts a ON a.id = x.account
-		WHERE s.site = ? AND a.name = ?`, name, account).Scan(&id, &row, &stored, &from)
+	var from, void string
+	err := r.db.Read().QueryRowContext(ctx, `SELECT x.site, x.account, x.millibits, x.inputs, x.void_reason FROM attributions x JOIN sites s ON s.id = x.site JOIN accounts a ON a.id = x.account
+		WHERE s.site = ? AND a.name = ?`, name, account).Scan(&id, &row, &stored, &from, &void)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("account %q is not attributed on %s: %w: birdring list attributions shows who is", account, site, ErrNotFound)
 	}
@@ -65,7 +66,7 @@ func (r *Registry) Explain(ctx context.Context, site, account string, read bool)
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Site: name, Account: account, Stored: bitsOf(stored), Factors: []Factor{}, Sessions: []string{}}
+	e := &Explanation{Site: name, Account: account, Stored: bitsOf(stored), Void: orNil(void), Factors: []Factor{}, Sessions: []string{}}
 	if i := c.find(row); i >= 0 {
 		a := c.accounts[i]
 		e.Bits, e.Same, e.Parts = bitsOf(a.millibits), a.millibits == stored, partsOf(a.parts)

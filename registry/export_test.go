@@ -116,7 +116,7 @@ func (r *Registry) Found(ctx context.Context, site string, at time.Time, as ...R
 			kind: kindPicture, source: fromTrace, decoy: w.decoys[p.decoy].Num, picture: p, url: "u", data: packSoft(as[0].Y), captured: at,
 			verdict: VerdictMarked, finding: f,
 		}
-		if _, _, err := s.sight(ctx, tx, id); err != nil {
+		if _, _, err := r.book.sight(ctx, tx, id, s); err != nil {
 			return err
 		}
 		return r.attribute(ctx, tx, w, id)
@@ -176,4 +176,13 @@ func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
 		}
 		return count(ctx, tx, "exposures", int64(n))
 	})
+}
+
+// WithoutLedger makes the registry take rows in without entries, to compare with.
+func (r *Registry) WithoutLedger() { r.book.off = true }
+
+// MessageTypes are those of all messages.
+func (r *Registry) MessageTypes(ctx context.Context) ([]string, error) {
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT type FROM messages ORDER BY created_at`)
+	return collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/registry/ledger"
 	"birdring/registry/sqlstore"
 )
 
@@ -130,19 +131,19 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
 			unknown = append(unknown, s.key)
 		}
 	}
-	if err := ensureViewers(ctx, tx, known, unknown, now()); err != nil {
+	if err := r.book.ensureViewers(ctx, tx, known, unknown, now()); err != nil {
 		return err
 	}
 	for i := range rows {
 		s := &rows[i]
 		s.viewer = known[s.key]
 		if s.d.Kind == canary.Personal {
-			if err := bind(ctx, tx, s.d, s.key.account, now()); err != nil {
+			if err := r.book.bind(ctx, tx, s.d, s.key.account, now()); err != nil {
 				return err
 			}
 		}
 	}
-	stored, err := insertOffers(ctx, tx, rows)
+	stored, err := r.book.insertOffers(ctx, tx, rows)
 	if err != nil {
 		return err
 	}
@@ -165,18 +166,16 @@ func (s *shown) values(to []any) []any {
 
 // insertOffers stores offers, many in one statement, and returns how many were
 // not known already.
-func insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (stored int64, err error) {
+func (b *book) insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (stored int64, err error) {
 	var args []any
 	for chunk := range slices.Chunk(rows, sqlstore.Chunk(offerColumns)) {
 		args = args[:0]
 		for i := range chunk {
 			args = chunk[i].values(args)
 		}
-		res, err := tx.ExecContext(ctx, offerInsert(len(chunk)), args...)
-		if err != nil {
-			return 0, err
-		}
-		n, err := res.RowsAffected()
+		n, err := offersOf(ctx, b, tx, chunk, func(s *shown) *shown { return s }, func() (sql.Result, error) {
+			return tx.ExecContext(ctx, offerInsert(len(chunk)), args...)
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -184,6 +183,13 @@ func insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (stored int64, 
 	}
 	return stored, nil
 }
+
+// offerEntry is an offer in the ledger.
+func (b *book) offerEntry(s *shown) ledger.Entry {
+	return b.exposureEntry(s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, sql.NullString{}, sql.NullString{}, nil)
+}
+
+func told(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
 
 // copyOf makes a viewer's links. Nothing is looked up: they are sealed numbers.
 func (r *Registry) copyOf(w *world, s shown) Copy {
@@ -227,7 +233,7 @@ func (r *Registry) Fetched(ctx context.Context, f Fetch) error {
 		f.At = now()
 	}
 	err = r.db.Group(ctx, func(tx *sql.Tx) error {
-		return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, f)
+		return r.book.insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, f)
 	})
 	if err != nil {
 		return fmt.Errorf("record fetch: %w", err)
@@ -236,23 +242,23 @@ func (r *Registry) Fetched(ctx context.Context, f Fetch) error {
 }
 
 // insertFetch stores a fetched exposure.
-func insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint32, f Fetch) error {
-	var sum any
+func (b *book) insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint32, f Fetch) error {
+	var sum []byte
 	if f.SHA256 != "" {
-		b, err := hex.DecodeString(f.SHA256)
-		if err != nil || len(b) != 32 {
+		var err error
+		if sum, err = hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 {
 			return fmt.Errorf("fetch %w: %q is no SHA-256", ErrInvalid, f.SHA256)
 		}
-		sum = b
 	}
 	res, err := tx.ExecContext(ctx, exposureInsert, decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, f.Address, f.UserAgent, sum)
 	if err != nil {
 		return err
 	}
 	n, err := res.RowsAffected()
-	if err != nil {
+	if err != nil || n == 0 {
 		return err
 	}
+	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, told(f.Address), told(f.UserAgent), sum))
 	return count(ctx, tx, "exposures", n)
 }
 

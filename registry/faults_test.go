@@ -105,6 +105,14 @@ func exposeForEver(dir, database, decoy string) error {
 		return err
 	}
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		for { // so that it is killed there as well
+			if _, err := r.SealLedger(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+	})
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; ; i++ {
@@ -172,6 +180,11 @@ func TestKill(t *testing.T) {
 			}
 		}
 		acknowledged += len(accounts)
+		// Each row is in the ledger, once, whatever the kill left half done.
+		if rep := wantSound(t, r); rep.Entries["exposure"] != int64(len(stored)) {
+			t.Errorf("seed %d, round %d: %d exposures in the ledger, %d stored", seed, round, rep.Entries["exposure"], len(stored))
+		}
+		seal(t, r)
 	}
 	last := int64(65535)
 	for _, a := range rows[registry.AccountRow](t, r, "accounts", time.Time{}, 0) {

@@ -138,7 +138,7 @@ func (r *Registry) cursor(ctx context.Context) (p journal.Position, err error) {
 // exposeByHit records that a viewer's picture was sent. A token that is sealed by
 // our keys but names what the registry does not know shows a defect, for example
 // a restored backup.
-func exposeByHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error {
+func (b *book) exposeByHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error {
 	i, ok := w.photoNum[h.Token.Object]
 	var known bool
 	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM viewers WHERE number = ?)`, h.Token.Viewer).Scan(&known); err != nil {
@@ -148,7 +148,7 @@ func exposeByHit(ctx context.Context, tx *sql.Tx, w *world, h beacon.Hit) error 
 		return raiseAlarm(ctx, tx, "token", fmt.Sprintf("a picture was sent for a link to picture %d of viewer %d, which the registry does not know: was a backup restored?", h.Token.Object, h.Token.Viewer), h)
 	}
 	p := w.pictures[i]
-	return insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, Fetch{
+	return b.insertFetch(ctx, tx, w.decoys[p.decoy].Num, p.num, Fetch{
 		Viewer: h.Token.Viewer, At: h.At, Address: hostOf(h.Addr), UserAgent: h.UserAgent, SHA256: h.SHA256,
 	})
 }

@@ -192,7 +192,7 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 			if placed.index > 0 {
 				placed.index += base
 			}
-			_, new, err := placed.sight(ctx, tx, site)
+			_, new, err := h.r.book.sight(ctx, tx, site, &placed)
 			if err != nil {
 				return err
 			}
@@ -340,7 +340,7 @@ func (h *hunt) keepPicture(ctx context.Context, p crawl.Page, address string, da
 		if err != nil {
 			return err
 		}
-		if _, fresh, err := s.sight(ctx, tx, site); err != nil || !fresh {
+		if _, fresh, err := h.r.book.sight(ctx, tx, site, s); err != nil || !fresh {
 			return err
 		}
 		return h.r.attribute(ctx, tx, h.w, site)

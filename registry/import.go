@@ -145,12 +145,12 @@ func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []im
 		keys[i] = row.key
 	}
 	viewers := map[viewerKey]canary.Viewer{}
-	if err := ensureViewers(ctx, tx, viewers, keys, now()); err != nil {
+	if err := r.book.ensureViewers(ctx, tx, viewers, keys, now()); err != nil {
 		return 0, err
 	}
 	for _, row := range byLine {
 		if row.d.Kind == canary.Personal {
-			if err := bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
+			if err := r.book.bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
 				return 0, fmt.Errorf("line %d: %w", row.line, err)
 			}
 		}
@@ -183,20 +183,19 @@ func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []import
 		for i := range some {
 			args = some[i].values(args)
 		}
-		var res sql.Result
-		if len(some) == chunk {
-			res, err = insert.ExecContext(ctx, args...)
-		} else {
-			res, err = tx.ExecContext(ctx, offerInsert(len(some)), args...)
-		}
-		if err != nil {
-			return 0, err
-		}
-		n, err := res.RowsAffected()
+		n, err := offersOf(ctx, r.book, tx, some, importedOffer, func() (sql.Result, error) {
+			if len(some) == chunk {
+				return insert.ExecContext(ctx, args...)
+			}
+			return tx.ExecContext(ctx, offerInsert(len(some)), args...)
+		})
 		if err != nil {
 			return 0, err
 		}
 		stored += n
+		if err := r.book.flushMany(ctx, tx); err != nil {
+			return 0, err
+		}
 	}
 	return stored, nil
 }
@@ -221,9 +220,9 @@ func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []imported
 	if _, err := r.db.Bulk(ctx, tx, "arriving", columns, all); err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT decoy, viewer, at, surface, kind FROM arriving ON CONFLICT DO NOTHING`)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return offersOf(ctx, r.book, tx, rows, importedOffer, func() (sql.Result, error) {
+		return tx.ExecContext(ctx, `INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT decoy, viewer, at, surface, kind FROM arriving ON CONFLICT DO NOTHING`)
+	})
 }
+
+func importedOffer(row *imported) *shown { return &row.shown }

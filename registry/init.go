@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"birdring/canary"
+	"birdring/registry/keystore"
 	"birdring/registry/sqlstore"
 )
 
@@ -18,12 +19,25 @@ import (
 // commitment, which may be published. It refuses to overwrite either, and
 // leaves nothing behind when it fails.
 func Init(ctx context.Context, dir string) (commitment string, err error) {
-	return InitIn(ctx, dir, "")
+	return InitWith(ctx, dir, InitOptions{})
 }
 
 // InitIn is Init with the registry in the PostgreSQL database of a URL, which
 // must hold none.
 func InitIn(ctx context.Context, dir, url string) (commitment string, err error) {
+	return InitWith(ctx, dir, InitOptions{Database: url})
+}
+
+// InitOptions say what a registry is to be for all time.
+type InitOptions struct {
+	Database   string // URL of a PostgreSQL database that holds no registry; "": a file in the folder
+	KMS        string // URI of the service that wraps the keys; "": they stand open
+	Pseudonyms bool   // accounts are kept under keyed pseudonyms
+}
+
+// InitWith is Init with options.
+func InitWith(ctx context.Context, dir string, o InitOptions) (commitment string, err error) {
+	url := o.Database
 	made, err := makeFolder(dir)
 	if err != nil {
 		return "", err
@@ -45,8 +59,15 @@ func InitIn(ctx context.Context, dir, url string) (commitment string, err error)
 	if err != nil {
 		return "", err
 	}
-	if err := writeKeys(filepath.Join(stage, keysFile), keys); err != nil {
+	if _, err := keystore.MakeKEK(o.KMS); err != nil {
 		return "", err
+	}
+	if err := writeKeys(filepath.Join(stage, keysFile), keys, o.KMS); err != nil {
+		return "", err
+	}
+	facts := map[string]string{"commitment": keys.Commitment(), "public_url": DefaultPublicURL, "created_at": now().Format(time.RFC3339)}
+	if o.Pseudonyms {
+		facts[pseudonymsKey] = "1"
 	}
 	if url != "" {
 		// The keys come first: of a database without them nothing could be read, and
@@ -54,15 +75,31 @@ func InitIn(ctx context.Context, dir, url string) (commitment string, err error)
 		if err := os.Link(filepath.Join(stage, keysFile), filepath.Join(dir, keysFile)); err != nil {
 			return "", fmt.Errorf("make registry: %w", err)
 		}
-		if err := emptyDatabase(ctx, url, keys.Commitment()); err != nil {
+		if err := emptyDatabase(ctx, url, facts); err != nil {
 			return "", errors.Join(fmt.Errorf("make registry: %w", err), os.Remove(filepath.Join(dir, keysFile)))
 		}
-		return keys.Commitment(), syncFolder(dir)
+		if err := syncFolder(dir); err != nil {
+			return "", err
+		}
+		return keys.Commitment(), beginIn(ctx, dir, url)
 	}
-	if err := emptyDatabase(ctx, filepath.Join(stage, databaseFile), keys.Commitment()); err != nil {
+	if err := emptyDatabase(ctx, filepath.Join(stage, databaseFile), facts); err != nil {
 		return "", err
 	}
-	return keys.Commitment(), moveIn(stage, dir)
+	if err := moveIn(stage, dir); err != nil {
+		return "", err
+	}
+	return keys.Commitment(), beginIn(ctx, dir, "")
+}
+
+// beginIn opens a new registry once: its ledger begins with the commitment to the
+// keys, under a signed head before anything is planted.
+func beginIn(ctx context.Context, dir, url string) error {
+	r, err := Open(ctx, dir, Options{Database: url})
+	if err != nil {
+		return err
+	}
+	return r.Close()
 }
 
 // makeFolder makes dir and reports whether it was not there before.
@@ -94,7 +131,8 @@ func clearWay(ctx context.Context, dir string) error {
 	if err != nil || used {
 		return errors.Join(fmt.Errorf("%s holds a registry already but no %s: restore its keys from a backup, or choose another folder with --data", dir, keysFile), err)
 	}
-	return os.Remove(database)
+	// Nothing happened there: its ledger is the commitment to keys that nobody has.
+	return errors.Join(os.RemoveAll(filepath.Join(dir, ledgerDir)), os.Remove(database))
 }
 
 // inUse says whether anything was ever planted or shown.
@@ -106,15 +144,6 @@ func inUse(ctx context.Context, database string) (used bool, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM decoys) OR EXISTS (SELECT 1 FROM viewers)`).Scan(&used)
 	return used, err
-}
-
-// writeKeys writes a new file that only its owner may read, and waits for the disk.
-func writeKeys(path string, keys *canary.Keyring) error {
-	data, err := keys.Marshal()
-	if err != nil {
-		return err
-	}
-	return writeNew(path, data, 0o600)
 }
 
 // writeNew writes a file that must not exist and waits until it is on disk.
@@ -130,16 +159,14 @@ func writeNew(path string, data []byte, mode os.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-func emptyDatabase(ctx context.Context, path, commitment string) (err error) {
+func emptyDatabase(ctx context.Context, path string, facts map[string]string) (err error) {
 	db, err := sqlstore.Create(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.Write(ctx, func(tx *sql.Tx) error {
-		for key, value := range map[string]string{
-			"commitment": commitment, "public_url": DefaultPublicURL, "created_at": time.Now().UTC().Format(time.RFC3339),
-		} {
+		for key, value := range facts {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?)`, key, value); err != nil {
 				return err
 			}

@@ -34,8 +34,11 @@ func TestInitMakesKeysThatOnlyTheOwnerReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 2 {
+	if len(entries) != 3 { // keys, registry, and the ledger with the commitment under a signed head
 		t.Errorf("left over: %v", entries)
+	}
+	if st, err := os.Stat(filepath.Join(dir, "ledger", "checkpoint")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("no signed head that only the owner reads: %v", err)
 	}
 }
 

@@ -62,6 +62,7 @@ type intake struct {
 	ctx     context.Context
 	tx      *sql.Tx
 	w       *world
+	book    *book
 	ours    string // where our own links and pictures are
 	visit   *visit.Rules
 	guesses map[guessKey][2]string // class and reason of hits that look alike
@@ -77,7 +78,7 @@ const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, n
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
-	return &intake{ctx: ctx, tx: tx, w: w, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f}, err
+	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f}, err
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -121,7 +122,7 @@ func (in *intake) hit(h beacon.Hit) error {
 		return nil
 	}
 	if h.Kind == beacon.KindFetch && h.Token.Viewer >= canary.FirstViewer {
-		if err := exposeByHit(in.ctx, in.tx, in.w, h); err != nil {
+		if err := in.book.exposeByHit(in.ctx, in.tx, in.w, h); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,11 @@ func (r *Registry) judge(ctx context.Context, w *world, f finding, captured time
 	at := captured.UnixMicro()
 	from := f.reads()
 	j := &judgement{}
+	if w.leakedRead(from, at) {
+		j.verdict = VerdictError
+		j.defect = fmt.Sprintf("picture %s is of an epoch whose secret is in other hands: nothing found since then names anybody, see birdring keys list", from[0].picture.id)
+		return j, nil
+	}
 	neutral, err := r.controls(ctx, w, from, j)
 	if err != nil || j.verdict == VerdictError {
 		return j, err

@@ -44,7 +44,7 @@ var listings = map[string]listing{
 		from: `sites t`, time: `t.first_at`, key: `t.id`, scan: scanSiteRow,
 	},
 	"attributions": {
-		columns: `t.site, a.name, x.millibits, x.verdict, x.exposed, x.pictures, x.decoys, x.single_source, x.first_at, x.updated_at, x.inputs`,
+		columns: `t.site, a.name, x.millibits, x.verdict, x.exposed, x.pictures, x.decoys, x.single_source, x.first_at, x.updated_at, x.inputs, x.void_at, x.void_reason`,
 		from:    `attributions x JOIN sites t ON t.id = x.site JOIN accounts a ON a.id = x.account`,
 		time:    `x.updated_at`, key: `x.id`, scan: scanAttribution,
 	},
@@ -225,10 +225,13 @@ func scanAttribution(_ *world, rows *sql.Rows) (any, error) {
 	var row AttributionRow
 	var millibits, first, updated int64
 	var decoys, inputs []byte
-	err := into(rows, &row.Site, &row.Account, &millibits, &row.Verdict, &row.Exposed, &row.Pictures, &decoys, &row.SingleSource, &first, &updated, &inputs)
+	var void sql.NullInt64
+	var why string
+	err := into(rows, &row.Site, &row.Account, &millibits, &row.Verdict, &row.Exposed, &row.Pictures, &decoys, &row.SingleSource, &first, &updated, &inputs, &void, &why)
 	if err != nil {
 		return nil, err
 	}
 	row.Bits, row.First, row.Updated, row.Inputs = bitsOf(millibits), timeOf(first), timeOf(updated), json.RawMessage(inputs)
+	row.Void, row.VoidReason = timeOrNil(void), orNil(why)
 	return row, json.Unmarshal(decoys, &row.Decoys)
 }

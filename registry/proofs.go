@@ -73,6 +73,10 @@ func (r *Registry) proofsOn(ctx context.Context, q queryer, w *world, site int64
 
 // readSightings reads found handles and links, and which shared decoys were found at all.
 func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, only *inputs) error {
+	void, err := voidOn(ctx, p.q, w, site)
+	if err != nil {
+		return err
+	}
 	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), CASE WHEN EXISTS (SELECT 1 FROM sightings p WHERE p.site = g.site AND p.kind = 'picture' AND p.page = g.page) THEN coalesce(g.string_index, 0) ELSE 0 END,
 		d.handle_millibits, g.captured_at, g.verdict, coalesce(g.string_index, 0) = ? FROM sightings g JOIN decoys d ON d.num = g.decoy LEFT JOIN viewers v ON v.number = g.viewer WHERE g.site = ? ORDER BY g.id`, disguised, site)
 	if err != nil {
@@ -90,7 +94,7 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 		if err := rows.Scan(&id, &kind, &num, &viewer, &account, &owner, &index, &millibits, &at, &verdict, &unlike); err != nil {
 			return sqlstore.Explain(err)
 		}
-		if only != nil && !wanted[id] {
+		if only != nil && !wanted[id] || void[id] {
 			continue
 		}
 		i, ok := w.byNum[num]
@@ -140,7 +144,7 @@ func (p *siteProofs) readProbes(ctx context.Context, w *world, site int64, only 
 		if err = rows.Scan(&id, &num, &a.lookups, &a.account, &at, &a.millibits); err != nil {
 			return
 		}
-		if only != nil && !slices.Contains(only.Probes, id) {
+		if only != nil && !slices.Contains(only.Probes, id) || w.leakedTokens(at) {
 			return
 		}
 		if a.decoy, err = w.decoyID(num); err != nil {

@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -48,6 +47,7 @@ const (
 	keysFile     = "keys.json"
 	databaseFile = "registry.db"
 	picturesDir  = "pictures"
+	ledgerDir    = "ledger"
 )
 
 // Options of Open.
@@ -67,6 +67,8 @@ type Registry struct {
 	database  string // path or URL
 	db        *sqlstore.DB
 	keys      *canary.Keyring
+	foreign   bool // keys are not those of the folder
+	book      *book
 	log       *slog.Logger
 	publicURL string
 	readOnly  bool
@@ -83,15 +85,19 @@ type Registry struct {
 
 // Open opens the registry in dir.
 func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
-	keys, err := readKeys(dir)
+	keys, pending, err := readKeys(dir)
 	if err != nil {
 		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	book, err := newBook(keys, filepath.Join(dir, ledgerDir))
+	if err != nil {
+		return nil, err
+	}
 	database := databaseOf(dir, o.Database)
-	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: o.ReadOnly})
+	db, err := sqlstore.Open(ctx, database, sqlstore.Options{ReadOnly: o.ReadOnly, Tail: book})
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && o.Database != "":
 		return nil, fmt.Errorf("there is no registry in %s: run birdring init or birdring registry copy with this --registry", sqlstore.Redacted(database))
@@ -105,7 +111,7 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	r := &Registry{dir: dir, database: database, db: db, keys: keys, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
+	r := &Registry{dir: dir, database: database, db: db, keys: keys, book: book, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
 	if r.visit == nil {
 		r.visit = visit.Default()
 	}
@@ -113,11 +119,17 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if got := keys.Commitment(); got != want {
-		return nil, fmt.Errorf("%s in %s are not the keys of this registry (commitment %.12s, the registry has %.12s): put the right file back", keysFile, dir, got, want)
+	if r.keys, err = settleKeys(dir, keys, pending, want); err != nil {
+		return nil, err
+	}
+	if err := r.openNames(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.openLedger(ctx, want); err != nil {
+		return nil, err
 	}
 	if o.ForeignKeys != nil {
-		r.keys = o.ForeignKeys
+		r.keys, r.foreign = o.ForeignKeys, true
 	}
 	r.publicURL, err = r.meta(ctx, "public_url")
 	return r, err
@@ -128,26 +140,15 @@ func databaseOf(dir, url string) string {
 	return cmp.Or(url, filepath.Join(dir, databaseFile))
 }
 
-func readKeys(dir string) (*canary.Keyring, error) {
-	data, err := os.ReadFile(filepath.Join(dir, keysFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err == nil {
-			return nil, fmt.Errorf("%s is missing in %s: without the keys no ring can be read, restore the file from a backup", keysFile, dir)
-		}
-		return nil, fmt.Errorf("no registry at %s: run birdring init", dir)
-	case err != nil:
-		return nil, fmt.Errorf("read keys: %w", err)
+// Close finishes writes under way, signs what this process added to the ledger and
+// closes the registry.
+func (r *Registry) Close() error {
+	var err error
+	if r.book.queue.Load() {
+		_, err = r.SealLedger(context.Background())
 	}
-	keys, err := canary.ParseKeyring(data)
-	if err != nil {
-		return nil, fmt.Errorf("read keys %s: %w", filepath.Join(dir, keysFile), err)
-	}
-	return keys, nil
+	return errors.Join(err, r.db.Close())
 }
-
-// Close finishes writes under way and closes the registry.
-func (r *Registry) Close() error { return r.db.Close() }
 
 // Keyring returns the keys.
 func (r *Registry) Keyring() *canary.Keyring { return r.keys }

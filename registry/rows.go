@@ -156,6 +156,8 @@ type (
 		First        time.Time       `json:"first"`
 		Updated      time.Time       `json:"updated"`
 		Inputs       json.RawMessage `json:"inputs"`
+		Void         *time.Time      `json:"void"`        // since when it does not count any more
+		VoidReason   *string         `json:"void_reason"` // an epoch in other hands
 	}
 )
 

@@ -140,7 +140,7 @@ func (r *Registry) conclude(ctx context.Context, w *world, site string, nameProb
 func (r *Registry) attributedResults(ctx context.Context, site string, id int64) (out []SiteResult, named map[int64]bool, err error) {
 	named = map[int64]bool{}
 	rows, err := r.db.Read().QueryContext(ctx, `SELECT x.account, a.name, x.millibits, x.decoys, x.pictures FROM attributions x
-		JOIN accounts a ON a.id = x.account WHERE x.site = ? ORDER BY x.millibits DESC, a.name`, id)
+		JOIN accounts a ON a.id = x.account WHERE x.site = ? AND x.verdict = 'attributed' ORDER BY x.millibits DESC, a.name`, id)
 	out, err = collect(rows, err, func(rows *sql.Rows) (SiteResult, error) {
 		res := SiteResult{Site: site, Verdict: VerdictAttributed}
 		var account, millibits int64

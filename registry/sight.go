@@ -50,7 +50,7 @@ type sighting struct {
 // sight stores a sighting. The same canary in the same bytes at the same URL is
 // one sighting, however often it is found; a handle or link needs no same bytes,
 // because pages change.
-func (s *sighting) sight(ctx context.Context, tx *sql.Tx, site int64) (id int64, fresh bool, err error) {
+func (b *book) sight(ctx context.Context, tx *sql.Tx, site int64, s *sighting) (id int64, fresh bool, err error) {
 	sum := sha256.Sum256(s.data)
 	if id, err = s.known(ctx, tx, site, sum[:]); err != nil || id != 0 {
 		return id, false, err
@@ -83,7 +83,7 @@ func (s *sighting) sight(ctx context.Context, tx *sql.Tx, site int64) (id int64,
 	if err != nil {
 		return 0, false, fmt.Errorf("store sighting: %w", err)
 	}
-	return id, true, nil
+	return id, true, b.addRows(ctx, tx, scanSightingEntry, sightingRows+` WHERE id = ?`, id)
 }
 
 // known returns the id of the sighting that this one repeats, 0 if there is none.

@@ -190,7 +190,7 @@ func (t *tracing) store(ctx context.Context, j *judgement, f finding) (map[int64
 		if err != nil {
 			return err
 		}
-		if _, _, err := s.sight(ctx, tx, site); err != nil {
+		if _, _, err := t.r.book.sight(ctx, tx, site, s); err != nil {
 			return err
 		}
 		if err := t.r.attribute(ctx, tx, t.w, site); err != nil {
@@ -204,7 +204,7 @@ func (t *tracing) store(ctx context.Context, j *judgement, f finding) (map[int64
 
 // attributedOn returns the accounts attributed on a site.
 func attributedOn(ctx context.Context, q queryer, site int64) (map[int64]bool, error) {
-	rows, err := q.QueryContext(ctx, `SELECT account FROM attributions WHERE site = ?`, site)
+	rows, err := q.QueryContext(ctx, `SELECT account FROM attributions WHERE site = ? AND verdict = 'attributed'`, site)
 	out := map[int64]bool{}
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
 		var account int64

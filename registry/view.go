@@ -22,6 +22,7 @@ type SiteView struct {
 	Watched   bool
 	Verdict   string // "" while no picture of ours was found
 	Accounts  []AccountView
+	Void      []AccountView // attributions that an epoch in other hands took away
 	Sightings int
 	Pictures  int // distinct pictures found
 	Decoys    int // distinct decoys found
@@ -38,7 +39,8 @@ type AccountView struct {
 	At           time.Time // when it was first named
 	Pictures     int
 	Decoys       []string
-	SingleSource bool // one picture alone stands behind it
+	SingleSource bool   // one picture alone stands behind it
+	Void         string // why it does not count any more, "" if it does
 }
 
 // FindView is one sighting.
@@ -124,12 +126,12 @@ func (r *Registry) SiteView(ctx context.Context, site string, since time.Time) (
 }
 
 func (r *Registry) addAccounts(ctx context.Context, v *SiteView) error {
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT a.name, t.millibits, t.exposed, t.first_at, t.pictures, t.decoys, t.single_source, t.verdict
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT a.name, t.millibits, t.exposed, t.first_at, t.pictures, t.decoys, t.single_source, t.verdict, t.void_reason
 		FROM attributions t JOIN accounts a ON a.id = t.account JOIN sites s ON s.id = t.site WHERE s.site = ? ORDER BY t.millibits DESC, t.id`, v.Site)
-	v.Accounts, err = collect(rows, err, func(rows *sql.Rows) (a AccountView, err error) {
+	all, err := collect(rows, err, func(rows *sql.Rows) (a AccountView, err error) {
 		var at int64
 		var decoys, verdict string
-		if err := rows.Scan(&a.Account, &a.Millibits, &a.Exposed, &at, &a.Pictures, &decoys, &a.SingleSource, &verdict); err != nil {
+		if err := rows.Scan(&a.Account, &a.Millibits, &a.Exposed, &at, &a.Pictures, &decoys, &a.SingleSource, &verdict, &a.Void); err != nil {
 			return a, err
 		}
 		if verdict == VerdictAttributed {
@@ -138,6 +140,13 @@ func (r *Registry) addAccounts(ctx context.Context, v *SiteView) error {
 		a.At = sqlstore.Time(at)
 		return a, json.Unmarshal([]byte(decoys), &a.Decoys)
 	})
+	for _, a := range all {
+		if a.Void != "" {
+			v.Void = append(v.Void, a)
+		} else {
+			v.Accounts = append(v.Accounts, a)
+		}
+	}
 	return err
 }
 

@@ -44,7 +44,7 @@ type namedAccount struct {
 // namedOn returns the accounts named on a site, best first.
 func (r *Registry) namedOn(ctx context.Context, site string) ([]namedAccount, error) {
 	rows, err := r.db.Read().QueryContext(ctx, `SELECT a.name, v.number FROM attributions t JOIN sites s ON s.id = t.site
-		JOIN accounts a ON a.id = t.account JOIN viewers v ON v.account = a.id WHERE s.site = ? ORDER BY t.millibits DESC, t.id, v.number`, site)
+		JOIN accounts a ON a.id = t.account JOIN viewers v ON v.account = a.id WHERE s.site = ? AND t.verdict = 'attributed' ORDER BY t.millibits DESC, t.id, v.number`, site)
 	var out []namedAccount
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
 		var name string

@@ -39,7 +39,7 @@ code is 1. With --read the stored captures are decoded, aligned and read again t
 			return err
 		}
 		a.emit(e, func(w io.Writer) { printExplanation(w, e) })
-		if !e.Same {
+		if !e.Same && e.Void == nil {
 			a.problem("computed again it has %.3f bits, stored are %.3f: exposures were told later, or keys or program differ", e.Bits, e.Stored)
 		}
 		if e.Reread != nil && math.Abs(*e.Reread-e.Stored) > .01*e.Stored {
@@ -51,6 +51,9 @@ code is 1. With --read the stored captures are decoded, aligned and read again t
 }
 
 func printExplanation(w io.Writer, e *registry.Explanation) {
+	if e.Void != nil {
+		fmt.Fprintf(w, "VOID: this does not count any more: %s. What follows is what is left of it.\n", *e.Void)
+	}
 	fmt.Fprintf(w, "Pictures on %s descend from the copy served to %s: %s.\n", printable(e.Site), printable(e.Account), bits(e.Bits))
 	fmt.Fprintf(w, "If its copies were not involved, evidence of 64 bits or more for any account on any site has probability below %.2g.\n", e.Chances*0x1p-64)
 	fmt.Fprintln(w, "This does not show who operated the account, nor that it uploaded anything to the site.")

@@ -18,6 +18,7 @@ import (
 type traceFlags struct {
 	site                  string
 	allAccounts, probable bool
+	reason                string
 	allow                 []string
 }
 
@@ -39,10 +40,11 @@ site and counts with all others; without it nothing is stored.`,
 	}
 	cmd.Flags().StringVar(&f.site, "site", "", "the site it was found on; stores the sighting")
 	cmd.Flags().BoolVar(&f.allAccounts, "all-accounts", false, "score every account, not only those with an exposure on record")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "with --all-accounts: why, for the audit log")
 	cmd.Flags().BoolVar(&f.probable, "probable", false, "also name probable accounts, for an analyst's eyes")
 	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "CIDR:PORT that may be called although private, repeatable")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) (err error) {
-		reg, err := a.open(ctx, registry.Options{ReadOnly: f.site == ""})
+		reg, err := a.open(ctx, registry.Options{ReadOnly: f.site == "" && !f.allAccounts})
 		if err != nil {
 			return err
 		}
@@ -51,9 +53,23 @@ site and counts with all others; without it nothing is stored.`,
 		if err != nil {
 			return err
 		}
+		if f.allAccounts {
+			if err := reg.Note(ctx, registry.AuditRow{Action: registry.ActTraceAll, Subject: traceSubject(f, args), Reason: f.reason}); err != nil {
+				return err
+			}
+		}
 		return a.trace(ctx, reg, f, suspects)
 	})
 	return cmd
+}
+
+// traceSubject says in the audit log what was traced.
+func traceSubject(f traceFlags, args []string) string {
+	out := strings.Join(args, " ")
+	if f.site != "" {
+		out += " on " + f.site
+	}
+	return out
 }
 
 // suspects turns arguments into inputs: a folder stands for the pictures below it.

@@ -39,7 +39,8 @@ func (r Role) May(need Role) bool {
 	return r == need
 }
 
-func (r Role) valid() bool { return slices.Contains([]Role{Platform, Reader, Analyst, Admin}, r) }
+// Valid says whether there is such a role.
+func (r Role) Valid() bool { return slices.Contains([]Role{Platform, Reader, Analyst, Admin}, r) }
 
 // Key is an API key as stored: the secret itself is shown once and never kept.
 type Key struct {
@@ -53,37 +54,74 @@ type Key struct {
 // Keys are the API keys of one data folder, in the file api-keys.json.
 type Keys struct {
 	path string
-	mu   sync.Mutex // guards all and the file
+	mu   sync.Mutex // guards the rest and the file
 	all  []Key
+	read fileState // of the file as it was read
 }
 
-// OpenKeys reads the keys of a data folder. A folder without any gets an admin
-// key, whose secret is returned once; otherwise secret is "".
-func OpenKeys(dir string) (k *Keys, secret string, err error) {
-	k = &Keys{path: filepath.Join(dir, "api-keys.json")}
-	data, err := os.ReadFile(k.path)
+// fileState tells versions of a file apart.
+type fileState struct {
+	at   time.Time
+	size int64
+}
+
+// ReadKeys reads the keys of a data folder, of which there may be none yet.
+func ReadKeys(dir string) (*Keys, error) {
+	k := &Keys{path: filepath.Join(dir, "api-keys.json")}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k, k.refresh()
+}
+
+// refresh takes up what another process wrote; mu is held.
+func (k *Keys) refresh() error {
+	st, err := os.Stat(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, secret, err = k.Add(Admin, "first start")
-		return k, secret, err
+		k.all = nil
+		return nil
 	}
 	if err != nil {
+		return err
+	}
+	state := fileState{st.ModTime(), st.Size()}
+	if state == k.read {
+		return nil
+	}
+	data, err := os.ReadFile(k.path)
+	if err != nil {
+		return err
+	}
+	var all []Key
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("%s is damaged: %v; move it away to get a new admin key", k.path, err)
+	}
+	k.all, k.read = all, state
+	return nil
+}
+
+// OpenKeys reads the keys of a data folder. A folder without an admin key gets one, whose secret is returned once; otherwise secret is "".
+func OpenKeys(dir string) (k *Keys, secret string, err error) {
+	if k, err = ReadKeys(dir); err != nil {
 		return nil, "", err
 	}
-	if err := json.Unmarshal(data, &k.all); err != nil {
-		return nil, "", fmt.Errorf("%s is damaged: %v; move it away to get a new admin key", k.path, err)
+	if !slices.ContainsFunc(k.List(), isAdmin) {
+		_, secret, err = k.Add(Admin, "first start")
 	}
-	return k, "", nil
+	return k, secret, err
 }
 
 // Add makes a key; the secret is not stored.
 func (k *Keys) Add(role Role, note string) (Key, string, error) {
-	if !role.valid() {
+	if !role.Valid() {
 		return Key{}, "", fmt.Errorf("there is no role %q: it is platform, reader, analyst or admin", role)
 	}
 	secret := "brk_" + rand.Text()
 	key := Key{ID: rand.Text()[:8], Role: role, Note: note, Added: time.Now().UTC().Truncate(time.Second), SHA256: fingerprint(secret)}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.refresh(); err != nil {
+		return Key{}, "", err
+	}
 	return key, secret, k.write(append(slices.Clone(k.all), key))
 }
 
@@ -91,20 +129,26 @@ func (k *Keys) Add(role Role, note string) (Key, string, error) {
 func (k *Keys) Remove(id string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.refresh(); err != nil {
+		return err
+	}
 	rest := slices.DeleteFunc(slices.Clone(k.all), func(q Key) bool { return q.ID == id })
 	if len(rest) == len(k.all) {
 		return fmt.Errorf("there is no key %q", id)
 	}
-	if !slices.ContainsFunc(rest, func(q Key) bool { return q.Role == Admin }) {
+	if slices.ContainsFunc(k.all, isAdmin) && !slices.ContainsFunc(rest, isAdmin) {
 		return errors.New("this is the last admin key: add another before removing it")
 	}
 	return k.write(rest)
 }
 
-// List returns the keys, oldest first.
+func isAdmin(k Key) bool { return k.Role == Admin }
+
+// List returns the keys, oldest first. If the file cannot be read it is as it was.
 func (k *Keys) List() []Key {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	_ = k.refresh() // a damaged file takes no key away and gives none
 	return slices.Clone(k.all)
 }
 
@@ -113,6 +157,7 @@ func (k *Keys) Check(secret string) (Key, bool) {
 	sum := fingerprint(secret)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	_ = k.refresh() // as in List
 	for _, q := range k.all {
 		if subtle.ConstantTimeCompare([]byte(q.SHA256), []byte(sum)) == 1 {
 			return q, true

@@ -231,6 +231,9 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
 	part("alerts", s.reg.Deliver)
+	part("ledger", s.reg.KeepLedger)
+	part("keys", s.reg.WatchKeys)
+	part("retention", s.reg.KeepRetention)
 	part("leads", s.followLeads)
 	if s.o.Ready != nil {
 		s.o.Ready(ready)

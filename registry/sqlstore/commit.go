@@ -105,6 +105,10 @@ func (d *DB) run(j *job, tx *sql.Tx, shared bool) error {
 	if _, err := tx.Exec(`SAVEPOINT job`); err != nil {
 		return fmt.Errorf("begin job: %w", Explain(err))
 	}
+	mark := 0
+	if d.tail != nil {
+		mark = d.tail.Mark(tx)
+	}
 	err := j.do(tx)
 	if d.passing(err) {
 		return err // the whole transaction is to be run again
@@ -114,6 +118,9 @@ func (d *DB) run(j *job, tx *sql.Tx, shared bool) error {
 		return j.err // the engine may have rolled everything back
 	}
 	if j.err != nil {
+		if d.tail != nil {
+			d.tail.Cut(tx, mark)
+		}
 		if _, err := tx.Exec(`ROLLBACK TO job`); err != nil {
 			return errors.Join(j.err, fmt.Errorf("roll job back: %w", Explain(err)))
 		}

@@ -62,6 +62,7 @@ type DB struct {
 	readers    *sql.DB
 	takeWriter string // PostgreSQL: the query that waits for its turn to write
 
+	tail     Tail          // nil: none
 	jobs     chan *job     // work for the committer
 	quit     chan struct{} // closed by Close
 	stopped  sync.WaitGroup
@@ -75,6 +76,21 @@ type DB struct {
 type Options struct {
 	ReadOnly bool // refuse every write
 	Readers  int  // connections that read; 0: twice the processors, at least 4
+	Tail     Tail // what ends every write transaction; nil: nothing
+}
+
+// Tail gathers something over a write transaction and stores it at its end, once
+// however many jobs share the transaction. Calls about one transaction come one
+// after another.
+type Tail interface {
+	// Mark is what was gathered so far, and Cut takes back what came after a mark:
+	// the job that gathered it failed.
+	Mark(tx *sql.Tx) int
+	Cut(tx *sql.Tx, mark int)
+	// Flush stores what was gathered, right before the commit.
+	Flush(ctx context.Context, tx *sql.Tx) error
+	// Done is called when the transaction is over, however it ended.
+	Done(tx *sql.Tx)
 }
 
 // Open opens the database at target, a path or a PostgreSQL URL, which must
@@ -127,7 +143,7 @@ func open(ctx context.Context, target string, o Options, create bool) (_ *DB, er
 	if o.Readers <= 0 {
 		o.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	d := &DB{engine: SQLite, target: target, jobs: make(chan *job, 1024), quit: make(chan struct{})}
+	d := &DB{engine: SQLite, target: target, tail: o.Tail, jobs: make(chan *job, 1024), quit: make(chan struct{})}
 	if IsURL(target) {
 		d.engine = PostgreSQL
 	}
@@ -264,7 +280,14 @@ func (d *DB) try(ctx context.Context, f func(tx *sql.Tx) error, until time.Time)
 	if err != nil {
 		return d.passing(err), err
 	}
-	if err := f(tx); err != nil {
+	if d.tail != nil {
+		defer d.tail.Done(tx)
+	}
+	err = f(tx)
+	if err == nil && d.tail != nil {
+		err = d.tail.Flush(ctx, tx)
+	}
+	if err != nil {
 		return d.passing(err), errors.Join(Explain(err), d.rollback(tx))
 	}
 	err = tx.Commit()
