@@ -34,7 +34,7 @@ func TestInitMakesKeysThatOnlyTheOwnerReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 3 { // keys, registry, and the ledger with the commitment under a signed head
+	if len(entries) != 4 { // keys, registry, numbers, and the ledger with the commitment under a signed head
 		t.Errorf("left over: %v", entries)
 	}
 	if st, err := os.Stat(filepath.Join(dir, "ledger", "checkpoint")); err != nil || st.Mode().Perm() != 0o600 {

@@ -315,3 +315,38 @@ func sums(t *testing.T, r *registry.Registry, photos []string, viewers ...canary
 	}
 	return out
 }
+
+// Each source tells the table of numbers, and notices when it does not.
+func TestNumbersFollowFromEachSource(t *testing.T) {
+	s := newStage(t, 4)
+	onSQLite(t, s.Dir())
+	for i := range 5 { // moments of their own
+		if _, err := s.Expose(t.Context(), []registry.Exposure{{Account: fmt.Sprintf("alone-%d", i), Session: "s", Decoy: decoysOf(t, s)[0].ID}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seal(t, s.Registry)
+	want := func(bad string, exposures int64) {
+		t.Helper()
+		all, err := s.CheckNumbers(t.Context())
+		if err != nil || len(all) != 4 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		for _, c := range all {
+			if c.OK == strings.Contains(bad, c.Source) {
+				t.Errorf("%+v", c)
+			}
+			if c.Source == "exposures" && c.Of < exposures {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
+	want("", 5)
+	tamper(t, s.Dir(), `UPDATE viewers SET session = 'other' WHERE number = 65600`)
+	want("viewers file, ledger", 5)
+	tamper(t, s.Dir(), `UPDATE viewers SET session = 's' WHERE number = 65600`)
+	if err := os.Remove(filepath.Join(s.Dir(), "viewers.csv")); err != nil {
+		t.Fatal(err)
+	}
+	want("viewers file", 5)
+}

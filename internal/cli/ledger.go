@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"os"
 	"sort"
 	"strings"
 	"time"
@@ -32,7 +35,7 @@ against them nobody, not even who holds the keys, can rewrite what came before.`
 		},
 		RunE: func(*cobra.Command, []string) error { return usagef("ledger verify, head, export or stamp") },
 	}
-	cmd.AddCommand(a.ledgerVerify(), a.ledgerHead(), a.ledgerExport())
+	cmd.AddCommand(a.ledgerVerify(), a.ledgerHead(), a.ledgerExport(), a.ledgerStamp())
 	return cmd
 }
 
@@ -135,4 +138,43 @@ func printEntry(w io.Writer, position int64, e *ledger.Entry, view map[string]an
 		fmt.Fprintf(w, "  %s=%s", name, printable(fmt.Sprint(view[name])))
 	}
 	fmt.Fprintln(w)
+}
+
+func (a *app) ledgerStamp() *cobra.Command {
+	var url, ca string
+	cmd := &cobra.Command{
+		Use: "stamp --tsa URL", Short: "Have a time stamp authority (RFC 3161) stamp the signed head", Args: noArgs,
+		Long: `Signs the tree, sends the hash of the head to the authority and keeps head and answer in
+ledger/stamps. Only the hash leaves this machine. To check them without this program:
+openssl ts -verify -data FILE.checkpoint -in FILE.tsr -CAfile ROOTS.pem`,
+		PreRunE: func(*cobra.Command, []string) error {
+			if !isURL(url) {
+				return usagef("--tsa needs the http or https URL of an authority")
+			}
+			return nil
+		},
+		RunE: a.withRegistry(registry.Options{}, func(ctx context.Context, reg *registry.Registry, _ []string) error {
+			var roots *x509.CertPool
+			if ca != "" {
+				pem, err := os.ReadFile(ca)
+				if err != nil {
+					return err
+				}
+				if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
+					return fmt.Errorf("%s holds no certificate in PEM form", ca)
+				}
+			}
+			s, err := reg.StampLedger(ctx, &http.Client{Timeout: 30 * time.Second}, url, roots)
+			if err != nil {
+				return err
+			}
+			a.emit(s, func(w io.Writer) {
+				fmt.Fprintf(w, "%d entries stamped at %s by %s\n%s\n", s.Size, stamp(s.At), printable(s.By), s.Stamp)
+			})
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&url, "tsa", "", "URL of the authority")
+	cmd.Flags().StringVar(&ca, "tsa-ca", "", "file of root certificates (PEM) that must vouch for it")
+	return cmd
 }

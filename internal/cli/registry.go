@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"birdring/registry"
 	"birdring/registry/sqlstore"
 )
 
@@ -93,7 +94,7 @@ func (a *app) registryCheckCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			bad := 0
-			err := sqlstore.Check(ctx, a.database(), func(f sqlstore.Finding) {
+			tell := func(f sqlstore.Finding) {
 				if !f.OK {
 					bad++
 				}
@@ -109,13 +110,35 @@ func (a *app) registryCheckCommand() *cobra.Command {
 					}
 					fmt.Fprintf(w, "%-3s  %-8s %-28s %s\n", word, f.Check, printable(f.What), printable(f.Detail))
 				})
-			})
+			}
+			err := sqlstore.Check(ctx, a.database(), tell)
+			if err == nil && bad == 0 { // a damaged database is not asked for more
+				err = a.checkNumbers(ctx, tell)
+			}
 			if err == nil && bad > 0 {
 				err = fmt.Errorf("%d checks found something wrong: see the lines above, and restore a backup if pages are damaged", bad)
 			}
 			return err
 		}),
 	}
+}
+
+// checkNumbers tells from what the table of viewers' numbers could be made again.
+func (a *app) checkNumbers(ctx context.Context, tell func(sqlstore.Finding)) (err error) {
+	reg, err := a.open(ctx, registry.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer closing(reg, &err)
+	all, err := reg.CheckNumbers(ctx)
+	for _, s := range all {
+		detail := s.Detail
+		if detail == "" {
+			detail = fmt.Sprintf("%d of %d numbers follow from it", s.Of, s.Table)
+		}
+		tell(sqlstore.Finding{Check: "numbers", What: s.Source, OK: s.OK, Detail: detail})
+	}
+	return err
 }
 
 // tableProgress tells how far a table is, at most once a second and at its end.

@@ -159,7 +159,11 @@ func Marshal(k *canary.Keyring, kms string) ([]byte, error) {
 		})
 	}
 	var out bytes.Buffer
-	if err := write(insecurecleartextkeyset.KeysetHandle(set), keyset.NewJSONWriter(&out), kms); err != nil {
+	handle, err := insecurecleartextkeyset.Read(&keyset.MemReaderWriter{Keyset: set})
+	if err != nil {
+		return nil, err
+	}
+	if err := write(handle, keyset.NewJSONWriter(&out), kms); err != nil {
 		return nil, err
 	}
 	f.Keyset = out.Bytes()
