@@ -8,7 +8,7 @@ FUZZTIME    ?= 20s
 # What of the registry runs beside itself; the rest is arithmetic, ten times slower under -race.
 RACY = Concurren|AtOnce|Kill|Ingest|Alert|Fetched|ExposeRecords|Lock
 
-.PHONY: kill-test test-postgres all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon conformance soak sim readme demo clean
+.PHONY: bench-registry bench-100m kill-test test-postgres all build test check fuzz bench bench-mark bench-recall bench-plant bench-handles bench-beacon conformance soak sim readme demo clean
 
 all: build
 
@@ -93,6 +93,18 @@ ROUNDS ?= 250
 SEED   ?= 0
 kill-test:
 	@$(GO) run ./internal/bench/kill -rounds $(ROUNDS) -seed $(SEED)
+
+# Exposures through the API and in bulk against bare inserts on the same engine, in
+# the same run; a registry of COUNT exposures and SIGHTINGS sightings; bytes an exposure.
+COUNT     ?= 1000000
+SIGHTINGS ?= 1000000
+bench-registry:
+	@$(GO) run ./internal/bench/registry -count $(COUNT) -sightings $(SIGHTINGS)
+
+# The large registry alone, with 100 million exposures, in DIR.
+DIR ?=
+bench-100m:
+	@$(GO) run ./internal/bench/registry -only large -count 100000000 -dir "$(DIR)"
 
 # All tests of the registry with its database in PostgreSQL.
 test-postgres:

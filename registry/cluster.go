@@ -58,12 +58,16 @@ type clusterFind struct {
 	group string
 }
 
-// Clusters returns the operators seen, the newest last.
-func (r *Registry) Clusters(ctx context.Context) ([]Cluster, error) {
-	w, err := r.world(ctx)
-	if err != nil {
-		return nil, err
-	}
+// operators are the sites and accounts of each cluster, by its root.
+type operators struct {
+	joined  disjoint
+	members map[string]map[string]*ClusterMember
+	sites   map[string][]string
+	order   []string // roots, the newest last
+}
+
+// operators joins the sites that share an account.
+func (r *Registry) operators(ctx context.Context) (*operators, error) {
 	rows, err := r.db.Read().QueryContext(ctx, `SELECT s.site, a.name, x.millibits FROM attributions x JOIN sites s ON s.id = x.site JOIN accounts a ON a.id = x.account WHERE x.verdict = 'attributed' ORDER BY x.id`)
 	type named struct {
 		site, account string
@@ -75,33 +79,43 @@ func (r *Registry) Clusters(ctx context.Context) ([]Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	joined := disjoint{}
+	o := &operators{joined: disjoint{}, members: map[string]map[string]*ClusterMember{}, sites: map[string][]string{}}
 	for _, n := range all {
-		joined.join("site "+n.site, "account "+n.account)
+		o.joined.join("site "+n.site, "account "+n.account)
 	}
-	members := map[string]map[string]*ClusterMember{} // per cluster
-	sites := map[string][]string{}
-	var order []string
 	for _, n := range all {
-		root := joined.root("site " + n.site)
-		if members[root] == nil {
-			members[root] = map[string]*ClusterMember{}
-			order = append(order, root)
+		root := o.joined.root("site " + n.site)
+		if o.members[root] == nil {
+			o.members[root] = map[string]*ClusterMember{}
+			o.order = append(o.order, root)
 		}
-		if !slices.Contains(sites[root], n.site) {
-			sites[root] = append(sites[root], n.site)
+		if !slices.Contains(o.sites[root], n.site) {
+			o.sites[root] = append(o.sites[root], n.site)
 		}
-		m := members[root][n.account]
+		m := o.members[root][n.account]
 		if m == nil {
 			m = &ClusterMember{Account: n.account, finds: map[string]bool{}, Leaked: []string{}, Withheld: []string{}}
-			members[root][n.account] = m
+			o.members[root][n.account] = m
 		}
 		m.Sites = append(m.Sites, n.site)
 		m.Bits = max(m.Bits, bitsOf(n.millibits))
 	}
+	return o, nil
+}
+
+// Clusters returns the operators seen, the newest last.
+func (r *Registry) Clusters(ctx context.Context) ([]Cluster, error) {
+	w, err := r.world(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.operators(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := []Cluster{}
-	for _, root := range order {
-		c, err := r.cluster(ctx, w, sites[root], members[root])
+	for _, root := range o.order {
+		c, err := r.cluster(ctx, w, o.sites[root], o.members[root])
 		if err != nil {
 			return nil, err
 		}
@@ -132,16 +146,19 @@ func (r *Registry) clusterRows(ctx context.Context, since time.Time, limit int, 
 
 // ClusterOf returns the cluster of a site; ErrNotFound if nobody is attributed there.
 func (r *Registry) ClusterOf(ctx context.Context, site string) (*Cluster, error) {
-	all, err := r.Clusters(ctx)
+	w, err := r.world(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		if slices.ContainsFunc(all[i].Sites, func(s ClusterSite) bool { return s.Site == site }) {
-			return &all[i], nil
-		}
+	o, err := r.operators(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("operator of %s: %w", site, ErrNotFound)
+	root := o.joined.root("site " + site)
+	if o.members[root] == nil {
+		return nil, fmt.Errorf("operator of %s: %w", site, ErrNotFound)
+	}
+	return r.cluster(ctx, w, o.sites[root], o.members[root])
 }
 
 func (r *Registry) cluster(ctx context.Context, w *world, sites []string, members map[string]*ClusterMember) (*Cluster, error) {

@@ -41,6 +41,14 @@ func TestJourneys(t *testing.T) {
 			"truncate": truncateFile,
 
 			"makenames": makeNames,
+			// postgres VAR makes an empty database and puts its URL into VAR.
+			"postgres": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], testkit.Postgres(t)) },
+		},
+		Condition: func(what string) (bool, error) {
+			if what != "postgres" {
+				return false, fmt.Errorf("there is no condition %q", what)
+			}
+			return testkit.HasPostgres(), nil
 		},
 	})
 }

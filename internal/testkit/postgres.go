@@ -29,6 +29,12 @@ func Postgres(t testing.TB) string {
 	return url
 }
 
+// HasPostgres says whether Postgres would skip.
+func HasPostgres() bool {
+	_, err := shared()
+	return !errors.Is(err, postgres.ErrNone) || os.Getenv("BIRDRING_REQUIRE") == "all"
+}
+
 // PostgresCopy is Postgres with the contents of another of its databases, to
 // which nobody is connected.
 func PostgresCopy(t testing.TB, of string) string {
