@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -102,13 +101,12 @@ func usual(next func(uint32) uint32) Numbers {
 // it has none.
 func (n Numbers) bio(l *locale, next func(uint32) uint32) string {
 	if n.BioLength < 0 {
-		return l.bios[next(uint32(len(l.bios)))]
+		return l.speech.bio(next)
 	}
-	texts := slices.DeleteFunc(slices.Clone(l.bios), func(s string) bool { return s == "" })
 	var words []string
 	length := 0
 	for length < n.BioLength {
-		for _, w := range strings.Fields(texts[next(uint32(len(texts)))]) {
+		for _, w := range strings.Fields(l.speech.draw(l.speech.bios, next)) {
 			// The word that comes nearer to the length is the last.
 			if with := length + len([]rune(w)) + 1; with-n.BioLength > n.BioLength-length {
 				length = n.BioLength
