@@ -97,6 +97,9 @@ func usual(next func(uint32) uint32) Numbers {
 	return Numbers{count(194, 1.6, a), count(265, 1.4, 0.6*a+0.8*b), 30 + int(next(1500)), -1}
 }
 
+// shortest are bios where there is no room for a word.
+var shortest = strings.Fields("☀️ 🌊 ❤️ ✨ hi :) .. 🍂 ☕ 📷 🌿 x 🎧 🐾")
+
 // bio puts a locale's texts together to about the length that the row has, none if
 // it has none.
 func (n Numbers) bio(l *locale, next func(uint32) uint32) string {
@@ -118,5 +121,8 @@ func (n Numbers) bio(l *locale, next func(uint32) uint32) string {
 			}
 		}
 	}
-	return strings.Trim(strings.Join(words, " "), ",.;|")
+	if text := strings.Trim(strings.Join(words, " "), ",.;|·→ "); text != "" || n.BioLength == 0 {
+		return text
+	}
+	return shortest[next(uint32(len(shortest)))]
 }
