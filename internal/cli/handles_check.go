@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +55,8 @@ go by. With --with-model he has fitted the same model to them too, and lacks onl
 		switch {
 		case f.real == "":
 			return usagef("--real NAMES is missing: real names of the platform, one a line")
+		case f.plot != "" && !strings.EqualFold(filepath.Ext(f.plot), ".svg"):
+			return usagef("--plot %s: the picture is an SVG, so call it NAME.svg; rsvg-convert or a browser make a PNG of it", f.plot)
 		case f.count < critic.Fewest:
 			return usagef("--count must be at least %d", critic.Fewest)
 		case f.draws < 1000:
