@@ -26,6 +26,7 @@ type PersonaRequest struct {
 	Now            time.Time
 	Posts, Stories int        // stories are among the posts, and still running
 	Like           Population // whose numbers to draw; empty: the usual ones
+	Said           Said       // what other decoys say, which this one is not to repeat; its own texts are added
 }
 
 // Persona draws the profile of a decoy: an adult whose name goes with the handle in
@@ -33,14 +34,14 @@ type PersonaRequest struct {
 // are one row of the population; posts come in bursts, by day in the locale's time zone.
 func (k *Keyring) Persona(q PersonaRequest) Draft {
 	decoy, handle, now := q.Decoy, q.Handle, q.Now
-	next := k.keyStream("persona/v2|" + decoy)
+	next := k.keyStream("persona/v3|" + decoy)
 	l := pickLocale(next)
 	if named := byHandle(handle); named != nil {
 		l = named
 	}
 	n := q.Like.draw(next)
-	d := Draft{Locale: l.tag, Zone: l.zone, DisplayName: displayName(l, handle, next), Bio: n.bio(l, next), Followers: n.Followers, Following: n.Following}
-	d.Posts = k.posts(decoy, l, next, now, q.Posts, q.Stories)
+	d := Draft{Locale: l.tag, Zone: l.zone, DisplayName: displayName(l, handle, next), Bio: q.Said.fresh(func() string { return n.bio(l, next) }), Followers: n.Followers, Following: n.Following}
+	d.Posts = k.posts(l, next, &q)
 	oldest := now
 	for _, p := range d.Posts {
 		if p.At.Before(oldest) {
@@ -140,17 +141,17 @@ func count(median, sd, z float64) int {
 }
 
 // posts draws when and what a persona posted; stories lie within the last hours.
-func (k *Keyring) posts(decoy string, l *locale, next func(uint32) uint32, now time.Time, posts, stories int) []Post {
-	out := make([]Post, 0, posts)
-	at := now
-	for i := range posts {
-		p := Post{ID: k.postID(decoy, i), Caption: l.captions[next(uint32(len(l.captions)))]}
+func (k *Keyring) posts(l *locale, next func(uint32) uint32, q *PersonaRequest) []Post {
+	out := make([]Post, 0, q.Posts)
+	now, at := q.Now, q.Now
+	for i := range q.Posts {
+		p := Post{ID: k.postID(q.Decoy, i), Caption: q.Said.fresh(func() string { return l.speech.caption(next) })}
 		for range next(3) {
 			if t := l.tags[next(uint32(len(l.tags)))]; !slices.Contains(p.Tags, t) {
 				p.Tags = append(p.Tags, t)
 			}
 		}
-		if i < stories {
+		if i < q.Stories {
 			p.Story = true
 			p.At = now.Add(-time.Duration(60+next(6*3600)) * time.Second).Truncate(time.Second)
 			p.Expires = p.At.Add(StoryLife)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -98,17 +97,19 @@ func usual(next func(uint32) uint32) Numbers {
 	return Numbers{count(194, 1.6, a), count(265, 1.4, 0.6*a+0.8*b), 30 + int(next(1500)), -1}
 }
 
+// shortest are bios where there is no room for a word.
+var shortest = strings.Fields("☀️ 🌊 ❤️ ✨ hi :) .. 🍂 ☕ 📷 🌿 x 🎧 🐾")
+
 // bio puts a locale's texts together to about the length that the row has, none if
 // it has none.
 func (n Numbers) bio(l *locale, next func(uint32) uint32) string {
 	if n.BioLength < 0 {
-		return l.bios[next(uint32(len(l.bios)))]
+		return l.speech.bio(next)
 	}
-	texts := slices.DeleteFunc(slices.Clone(l.bios), func(s string) bool { return s == "" })
 	var words []string
 	length := 0
 	for length < n.BioLength {
-		for _, w := range strings.Fields(texts[next(uint32(len(texts)))]) {
+		for _, w := range strings.Fields(l.speech.draw(l.speech.bios, next)) {
 			// The word that comes nearer to the length is the last.
 			if with := length + len([]rune(w)) + 1; with-n.BioLength > n.BioLength-length {
 				length = n.BioLength
@@ -120,5 +121,8 @@ func (n Numbers) bio(l *locale, next func(uint32) uint32) string {
 			}
 		}
 	}
-	return strings.Trim(strings.Join(words, " "), ",.;|")
+	if text := strings.Trim(strings.Join(words, " "), ",.;|·→ "); text != "" || n.BioLength == 0 {
+		return text
+	}
+	return shortest[next(uint32(len(shortest)))]
 }

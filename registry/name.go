@@ -101,6 +101,18 @@ func (r *Registry) Given(ctx context.Context) (*handle.Given, error) {
 	return w.given(), nil
 }
 
+// said is what the decoys say in their bios and posts.
+func (w *world) said() canary.Said {
+	said := canary.Said{}
+	for i := range w.decoys {
+		said[w.decoys[i].Bio] = true
+		for _, p := range w.decoys[i].Posts {
+			said[p.Caption] = true
+		}
+	}
+	return said
+}
+
 func (w *world) given() *handle.Given {
 	g := new(handle.Given)
 	for i := range w.decoys {

@@ -7,7 +7,7 @@ import "birdring/canary"
 func (p *planting) dress(d *canary.Decoy, pictures []*sprout) {
 	posts := len(pictures) - 1
 	draft := p.r.keys.Persona(canary.PersonaRequest{
-		Decoy: d.ID, Handle: d.Handle, Now: d.Planted, Posts: posts, Stories: min(p.q.Stories, posts), Like: p.q.Like,
+		Decoy: d.ID, Handle: d.Handle, Now: d.Planted, Posts: posts, Stories: min(p.q.Stories, posts), Like: p.q.Like, Said: p.said,
 	})
 	d.Locale, d.DisplayName, d.Bio = draft.Locale, draft.DisplayName, draft.Bio
 	d.Followers, d.Following, d.Joined = draft.Followers, draft.Following, draft.Joined

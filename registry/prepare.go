@@ -28,6 +28,7 @@ type planting struct {
 	q        PlantRequest
 	model    *handle.Model
 	given    *handle.Given
+	said     canary.Said        // what decoys say
 	namers   map[float64]*Namer // by floor
 	stage    string             // folder of prepared pictures that are not planted yet
 	firstNum uint32             // of the pictures; a refused photo uses up its number
@@ -75,7 +76,7 @@ func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, 
 	if err != nil {
 		return nil, err
 	}
-	p := &planting{r: r, q: q, model: q.Handles, given: w.given(), namers: map[float64]*Namer{}, stage: filepath.Join(r.dir, picturesDir, ".planting")}
+	p := &planting{r: r, q: q, model: q.Handles, given: w.given(), said: w.said(), namers: map[float64]*Namer{}, stage: filepath.Join(r.dir, picturesDir, ".planting")}
 	if p.model == nil {
 		if p.model, err = r.modelInUse(); err != nil {
 			return nil, err

@@ -16,7 +16,7 @@ import (
 // by its owner alone: whoever has it tells decoys' handles better from others.
 const (
 	fileMagic   = "BRHM"
-	fileVersion = 1
+	fileVersion = 2
 	maxFile     = 48 << 20
 )
 

@@ -332,9 +332,10 @@ func (m *Model) take(grams []entry, level int, total uint32, d [4]float64) {
 
 // courage scales the odds of leaving a context. What is best for the likelihood of
 // names unseen leaves too often for drawing: it has to allow for everything people
-// do, and most of what it then draws nobody does. Chosen by the discriminator of
-// package critic.
-const courage = 0.3
+// do, and most of what it then draws nobody does. Chosen by the attacker of package
+// critic: without a floor his AUC is 0.724, 0.714, 0.700 and 0.738 at 0.15, 0.3, 0.6
+// and 1, with seven signs looked at; with five 0.698 and 0.742 at 0.6 and 1.
+const courage = 0.6
 
 // append appends a context's weights as integers of at least one that add up to parts.
 func (m *Model) append(weights []float64) {

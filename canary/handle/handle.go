@@ -43,7 +43,7 @@ const (
 // order is how many signs before the next one are looked at; lefts how many that
 // follow in its run are told apart.
 const (
-	order = 7
+	order = 5
 	lefts = 7
 )
 

@@ -342,7 +342,7 @@ func TestGolden(t *testing.T) {
 			got = append(got, h)
 		}
 	}
-	const want = "reardfreal bikehanno bikeselma veranorddora nordsven_travel paul_lars1939"
+	const want = "rearlogina coffee_zander bikephoto1387 monailse veratravel1720 selma_tina"
 	if s := strings.Join(got, " "); s != want {
 		t.Errorf("drew %q, once %q", s, want)
 	}

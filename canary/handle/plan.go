@@ -7,12 +7,13 @@ import (
 	"slices"
 )
 
-// Plan draws the handles of one floor. Its shapes are weighted so that what passes
-// the floor looks most like what it was fitted to.
+// Plan draws the handles of one floor. What the model draws more often than the floor
+// allows is passed over just so often that it is drawn as often as the floor allows:
+// nothing that keeps the floor is nearer to the model.
 type Plan struct {
 	m       *Model
 	floor   float64  // bits each handle is to have at least
-	least   float64  // bits before the filters that this takes
+	least   float64  // bits before the filters from which on every draw is kept
 	kept    uint32   // share of draws that the filters keep, in parts of 65536
 	weights []uint32 // by shape; they add up to 1<<32
 	upTo    []uint64 // their sums
@@ -76,27 +77,62 @@ func (p *Plan) Bits(h string) float64 {
 	if !p.m.rules.Allow(h) {
 		return math.Inf(1)
 	}
-	return p.rawBits(h) + math.Log2(p.Kept())
+	raw := p.rawBits(h)
+	keep := p.below(raw)
+	if keep == 0 {
+		return math.Inf(1)
+	}
+	return raw + p.cost(keep)
+}
+
+// Keeps is the chance with which a draw of h passes the floor and the rules.
+func (p *Plan) Keeps(h string) float64 {
+	if !p.m.rules.Allow(h) {
+		return 0
+	}
+	return float64(p.below(p.rawBits(h))) / parts
+}
+
+// cost is what the filters add to the bits of a handle that is kept with a chance of
+// keep parts.
+func (p *Plan) cost(keep uint32) float64 {
+	return math.Log2(float64(p.kept)) - math.Log2(float64(keep))
 }
 
 // Gives says whether the plan could give h out: no filter of its own passes over it.
 func (p *Plan) Gives(h string) bool {
-	bits := p.rawBits(h)
-	return !math.IsInf(bits, 1) && p.refuse(h, bits) == ""
+	return !math.IsInf(p.Bits(h), 1) && p.refuse(h) == ""
+}
+
+// below is the chance, in parts, with which the floor keeps a handle of so many bits.
+// Rounded down, so that its bits are never too few.
+func (p *Plan) below(bits float64) uint32 {
+	switch {
+	case math.IsInf(bits, 1):
+		return 0
+	case bits >= p.least:
+		return parts
+	}
+	return uint32(parts * math.Exp2(bits-p.least))
 }
 
 // Draw draws one candidate: ok is false if it must be passed over, with the reason.
 // Bits is what a kept one is worth.
 func (p *Plan) Draw(next Source) (h string, bits float64, ok bool, why Reason) {
 	h, most := p.raw(next)
-	if most < p.least {
-		return h, 0, false, BelowFloor // nearly always so, and it saves the sum over all ways
+	coin := uint32(next())
+	if coin >= p.below(most) {
+		return h, 0, false, BelowFloor // true also of its bits, which are fewer, and it saves the sum over all ways
 	}
 	bits = p.rawBits(h)
-	if why = p.refuse(h, bits); why != "" {
+	keep := p.below(bits)
+	if coin >= keep {
+		return h, 0, false, BelowFloor
+	}
+	if why = p.refuse(h); why != "" {
 		return h, 0, false, why
 	}
-	return h, bits + math.Log2(p.Kept()), true, ""
+	return h, bits + p.cost(keep), true, ""
 }
 
 // Reason says why a candidate was passed over.
@@ -117,12 +153,10 @@ const (
 var Reasons = []Reason{AgainstRules, BelowFloor, Offends, TooFamous, Fitted, Clashes, Taken}
 
 // refuse says why the filters that need nothing but the model pass over h.
-func (p *Plan) refuse(h string, bits float64) Reason {
+func (p *Plan) refuse(h string) Reason {
 	switch {
 	case !p.m.rules.Allow(h):
 		return AgainstRules
-	case bits < p.least:
-		return BelowFloor
 	case offensive(h):
 		return Offends
 	case famous(h):
@@ -137,38 +171,18 @@ func (p *Plan) refuse(h string, bits float64) Reason {
 // every handle's bits, are known to 0.02 bits.
 const planDraws = 10000
 
-// powers are tried in turn until a plan keeps enough of its draws. A power is the part
-// of what the floor takes from a shape that is made up for by weighting the shape: all
-// of it keeps the shapes as they are among people, at the price of many draws for one;
-// none leaves more of the long shapes.
-var powers = []float64{1, 0.8, 0.6, 0.4, 0.2, 0}
-
-// keptEnough is the share of draws that a plan ought to keep: of few handles that are
-// to be hard to meet, dark decoys', less will do.
-func keptEnough(floor float64) float64 {
-	if floor > 35 {
-		return 0.1
-	}
-	return 0.42
-}
-
-// trial is a draw from the plan without a floor.
+// trial is a draw before any filter.
 type trial struct {
-	shape   int
 	bits    float64
 	refused bool
 }
 
-// plan weighs the shapes for a floor and finds what it takes to keep it. counts are
-// the shapes' natural weights.
+// plan finds what it takes to keep a floor. counts are the shapes' natural weights.
 func (m *Model) plan(floor float64, counts []float64) (*Plan, error) {
 	rng := rand.New(rand.NewPCG(uint64(floor)+1, 77)) // fixed: the model is a function of what it was fitted to
 	next := func() uint16 { return uint16(rng.Uint32()) }
 	p := &Plan{m: m, floor: floor, weights: whole32(counts)}
 	p.sum()
-	if floor > 0 {
-		p.reweigh(p.trials(next), counts)
-	}
 	p.settle(p.trials(next))
 	if p.Kept() < 1.0/64 {
 		return nil, fmt.Errorf("hardly any handle of this platform carries %v bits: fit the model to more handles, or be content with fewer bits", floor)
@@ -180,67 +194,42 @@ func (p *Plan) trials(next Source) []trial {
 	out := make([]trial, planDraws)
 	for i := range out {
 		h, _ := p.raw(next)
-		t := trial{bits: p.rawBits(h)}
-		t.shape, _ = slices.BinarySearch(p.m.shapes, Shape(h))
-		t.refused = p.refuse(h, t.bits) != ""
+		t := trial{bits: p.rawBits(h), refused: p.refuse(h) != ""}
 		out[i] = t
 	}
 	return out
 }
 
-// reweigh finds the highest power at which enough of the draws are kept, going by
-// the trials without it.
-func (p *Plan) reweigh(trials []trial, counts []float64) {
-	drawn, kept := make([]float64, len(counts)), make([]float64, len(counts))
-	for _, t := range trials {
-		drawn[t.shape]++
-		if t.bits >= p.floor {
-			kept[t.shape]++
+// settle finds the bits that a draw needs so that those kept
+// have the floor: the more are passed over, the oftener each of the others is drawn.
+func (p *Plan) settle(trials []trial) {
+	p.kept = uint32(p.keep(trials) * parts)
+	if p.floor == 0 {
+		return
+	}
+	least, most := 0.0, 2*p.floor+16
+	for range 40 {
+		p.least = (least + most) / 2
+		if share := p.keep(trials); p.least+math.Log2(share) < p.floor {
+			least = p.least
+		} else {
+			most = p.least
 		}
 	}
-	natural := p.weights
-	for _, power := range powers {
-		again := make([]float64, len(counts))
-		for i, n := range counts {
-			// What was hardly drawn says nothing: lean on keeping half.
-			again[i] = n * math.Pow((kept[i]+1)/(drawn[i]+2), -power)
-		}
-		p.weights = whole32(again)
-		all, good := 0.0, 0.0
-		for _, t := range trials {
-			ratio := float64(p.weights[t.shape]) / float64(natural[t.shape])
-			all += ratio
-			if !t.refused && t.bits-math.Log2(ratio) > p.floor+1 {
-				good += ratio
-			}
-		}
-		if good/all >= keptEnough(p.floor) {
-			break
-		}
-	}
-	p.sum()
+	p.least = most
+	p.kept = uint32(p.keep(trials) * parts)
+	p.least = p.floor - math.Log2(p.Kept()) + 1e-9 // whatever was rounded, nothing is below the floor
 }
 
-// settle finds the bits that a draw needs so that those kept have the floor: the
-// higher the line, the fewer are kept, and each loses what the others gain.
-func (p *Plan) settle(trials []trial) {
-	var bits []float64
+// keep is the share of trials that the plan as it is would keep.
+func (p *Plan) keep(trials []trial) float64 {
+	sum := 0.0
 	for _, t := range trials {
 		if !t.refused {
-			bits = append(bits, t.bits)
+			sum += float64(p.below(t.bits))
 		}
 	}
-	slices.Sort(bits)
-	for i, b := range bits {
-		share := float64(len(bits)-i) / float64(len(trials))
-		if p.floor == 0 || b+math.Log2(share) >= p.floor {
-			p.kept = uint32(share * parts)
-			if p.floor > 0 {
-				p.least = b
-			}
-			return
-		}
-	}
+	return sum / float64(len(trials)) / parts
 }
 
 // whole32 scales weights to integers that add up to 1<<32, none of them zero that was not.

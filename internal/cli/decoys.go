@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -129,13 +132,16 @@ func (a *app) decoysCheck() *cobra.Command {
 		Short: "Check decoys by what detectors of fake accounts look at",
 		Long: `Draws profiles as seed would, with the data folder's keys and handle model, and prints
 what detectors of fake accounts look at, each number with the range it ought to lie in. With
---profiles, real profiles' numbers, it also says how well a learner tells decoys' from them.
-Handles are judged by birdring handles check.`,
+--profiles, a table of real profiles, it also says how well an attacker tells decoys from
+them, by each thing alone and by all at once: numbers, and where the table has the columns
+handle, display_name, bio, captions (one a line in its field) and posted (times like
+2026-11-28T09:30:00Z, blanks between), those too. Handles against more names, with what the
+model was fitted to in the attacker's hands, are judged by birdring handles check.`,
 		Args: noArgs,
 	}
 	cmd.Flags().IntVar(&count, "count", 2000, "profiles to draw")
 	cmd.Flags().StringVar(&model, "handles", "default", "handle model")
-	cmd.Flags().StringVar(&profiles, "profiles", "", "CSV of real profiles' numbers: followers,following[,age_days][,bio_length]")
+	cmd.Flags().StringVar(&profiles, "profiles", "", "CSV of real profiles: followers,following[,age_days][,bio_length][,handle][,display_name][,bio][,captions][,posted]")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if count < 400 {
 			return usagef("--count must be at least 400")
@@ -156,28 +162,48 @@ Handles are judged by birdring handles check.`,
 		if err != nil {
 			return err
 		}
-		return a.checkDecoys(ctx, reg, m, like, count)
+		words, err := realWords(profiles)
+		if err != nil {
+			return err
+		}
+		return a.checkDecoys(ctx, reg, m, like, words, count)
 	})
 	return cmd
 }
 
-func (a *app) checkDecoys(ctx context.Context, reg *registry.Registry, m *handle.Model, like canary.Population, count int) error {
+// realWords reads what the profiles of a table say, nothing if there is no table.
+func realWords(file string) ([]critic.Real, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	words, err := critic.ReadReal(bufio.NewReader(f))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return words, nil
+}
+
+func (a *app) checkDecoys(ctx context.Context, reg *registry.Registry, m *handle.Model, like canary.Population, words []critic.Real, count int) error {
 	namer, keys, err := reg.NewNamer(ctx, m, canary.Shared, 0)
 	if err != nil {
 		return err
 	}
 	var all []critic.Profile
-	now := time.Now().UTC()
+	now, said := time.Now().UTC(), canary.Said{}
 	for i := range count {
 		id := fmt.Sprintf("check-%d", i)
 		h, _, _, err := namer.Name(ctx, keys.HandleDraw(id), 0)
 		if err != nil {
 			return err
 		}
-		draft := keys.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 9, Stories: 1, Like: like})
+		draft := keys.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 9, Stories: 1, Like: like, Said: said})
 		all = append(all, critic.Profile{Draft: draft, Handle: h, At: now})
 	}
-	for _, l := range critic.Profiles(all, like) {
+	for _, l := range critic.Profiles(all, like, words) {
 		a.emit(l, func(w io.Writer) {
 			verdict := "ok"
 			if !l.OK {

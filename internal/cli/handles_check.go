@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +55,8 @@ go by. With --with-model he has fitted the same model to them too, and lacks onl
 		switch {
 		case f.real == "":
 			return usagef("--real NAMES is missing: real names of the platform, one a line")
+		case f.plot != "" && !strings.EqualFold(filepath.Ext(f.plot), ".svg"):
+			return usagef("--plot %s: the picture is an SVG, so call it NAME.svg; rsvg-convert or a browser make a PNG of it", f.plot)
 		case f.count < critic.Fewest:
 			return usagef("--count must be at least %d", critic.Fewest)
 		case f.draws < 1000:
@@ -138,7 +142,7 @@ func (a *app) printChances(m *handle.Model, real []string, f checkFlags) error {
 		}
 		c := critic.Coincide(p, real, f.draws, f.seed)
 		a.emit(c, func(w io.Writer) {
-			fmt.Fprintf(w, "floor %g: %.0f %% of draws kept, bits 5 %%: %.1f, median: %.1f; %.0f %% of real names have as many; no generator with the floor is below AUC %.3f\n",
+			fmt.Fprintf(w, "floor %g: %.0f %% of draws kept, bits 5 %%: %.1f, median: %.1f; %.0f %% of real names are never passed over for them; no generator with the floor is below AUC %.3f\n",
 				c.Floor, 100*float64(c.Kept), float64(c.P5), float64(c.P50), 100*float64(c.Reach), float64(c.AUCLeast))
 			fmt.Fprintf(w, "  of %d draws %d are one of %d real names not fitted to, %.2f predicted (%.1f standard deviations); equal pairs %d, %.1f predicted; one handle meets at most %.2g of 1e9 names\n",
 				c.Draws, c.Observed, c.Names, float64(c.Predicted), float64(c.Z), c.PairsSeen, float64(c.Pairs), c.PerBig)

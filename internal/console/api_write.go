@@ -225,9 +225,10 @@ func (c *Console) decoysAPI(api huma.API) {
 
 	c.lifeAPI(api, "burn", "Say that a decoy is known to be one: it is put before nobody any more", c.reg.Burn)
 	c.lifeAPI(api, "recall", "Take a decoy down: it is shown to nobody any more", c.reg.Recall)
+	c.rotateAPI(api)
 
 	op := operation(http.MethodPost, "/v1/decoys", "plant-decoys", "Plant decoys from uploaded photos")
-	op.MaxBodyBytes, op.BodyReadTimeout = 256<<20, 5*time.Minute
+	op.MaxBodyBytes, op.BodyReadTimeout = mostPhotos, 5*time.Minute
 	type input struct {
 		RawBody huma.MultipartFormFiles[plantForm]
 	}
@@ -242,26 +243,71 @@ func (c *Console) decoysAPI(api huma.API) {
 		default:
 			req.Decoys = f.Count
 		}
-		for _, p := range f.Photos {
-			req.Photos = append(req.Photos, registry.Photo{Name: p.Filename, Open: func() (io.ReadCloser, error) {
-				_, err := p.Seek(0, io.SeekStart)
-				return io.NopCloser(p), err
-			}})
-		}
+		req.Photos = photosOf(f.Photos)
 		done, err := c.reg.Plant(ctx, req)
 		if err != nil && len(done) == 0 {
 			return nil, c.problem(ctx, err)
 		}
 		out := []planted{}
-		for _, d := range done {
-			q := planted{d.Decoy.ID, d.Decoy.Kind, d.Decoy.Handle, []string{}, append([]registry.Refused{}, d.Refused...)}
-			for _, p := range d.Photos {
-				q.Photos = append(q.Photos, p.Photo)
-			}
-			out = append(out, q)
+		for i := range done {
+			out = append(out, plantedOf(&done[i]))
 		}
 		return &struct{ Body []planted }{out}, nil
 	})
+}
+
+// rotated is a decoy that another has followed.
+type rotated struct {
+	Decoy     string         `json:"decoy"`
+	State     registry.State `json:"state"`
+	Successor planted        `json:"successor"`
+}
+
+func photosOf(files []huma.FormFile) (out []registry.Photo) {
+	for _, p := range files {
+		out = append(out, registry.Photo{Name: p.Filename, Open: func() (io.ReadCloser, error) {
+			_, err := p.Seek(0, io.SeekStart)
+			return io.NopCloser(p), err
+		}})
+	}
+	return out
+}
+
+// rotateAPI plants a successor from uploaded photos and recalls the decoy.
+func (c *Console) rotateAPI(api huma.API) {
+	op := operation(http.MethodPost, "/v1/decoys/{decoy}/rotate", "rotate-decoy", "Recall a decoy and plant another of its kind in its place, from uploaded photos", Analyst)
+	op.MaxBodyBytes, op.BodyReadTimeout = mostPhotos, 5*time.Minute
+	type form struct {
+		Note    string          `form:"note" required:"false" maxLength:"500"`
+		Stories int             `form:"stories" required:"false" minimum:"0" maximum:"99"`
+		Photos  []huma.FormFile `form:"photos" required:"true"`
+	}
+	type input struct {
+		Decoy   string `path:"decoy" maxLength:"40"`
+		RawBody huma.MultipartFormFiles[form]
+	}
+	type output struct{ Body rotated }
+	huma.Register(api, op, func(ctx context.Context, in *input) (*output, error) {
+		f := in.RawBody.Data()
+		req := registry.PlantRequest{PerDecoy: len(f.Photos), Stories: f.Stories, Code: ring.D, Photos: photosOf(f.Photos)}
+		old, next, err := c.reg.Rotate(ctx, in.Decoy, f.Note, req)
+		if err != nil {
+			return nil, c.problem(ctx, err)
+		}
+		state, err := c.reg.State(ctx, &old)
+		if err != nil {
+			return nil, c.problem(ctx, err)
+		}
+		return &output{rotated{old.ID, state, plantedOf(&next)}}, nil
+	})
+}
+
+func plantedOf(d *registry.Planted) planted {
+	q := planted{d.Decoy.ID, d.Decoy.Kind, d.Decoy.Handle, []string{}, append([]registry.Refused{}, d.Refused...)}
+	for _, p := range d.Photos {
+		q.Photos = append(q.Photos, p.Photo)
+	}
+	return q
 }
 
 // lifeAPI changes the state of one decoy.
@@ -278,7 +324,7 @@ func (c *Console) lifeAPI(api huma.API, what, summary string, change func(ctx co
 			State registry.State `json:"state"`
 		}
 	}
-	huma.Register(api, operation(http.MethodPost, "/v1/decoys/{decoy}/"+what, what+"-decoy", summary), func(ctx context.Context, in *input) (*output, error) {
+	huma.Register(api, operation(http.MethodPost, "/v1/decoys/{decoy}/"+what, what+"-decoy", summary, Analyst), func(ctx context.Context, in *input) (*output, error) {
 		d, err := change(ctx, in.Decoy, in.Body.Note)
 		if err != nil {
 			return nil, c.problem(ctx, err)

@@ -57,7 +57,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"bits": bits, "when": when, "barWidth": barWidth}).ParseFS(assets, "assets/*.html")
+	pages, err := template.New("").Funcs(template.FuncMap{"bits": bits, "when": when, "day": day, "barWidth": barWidth}).ParseFS(assets, "assets/*.html")
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +70,8 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) routes() {
 	c.mux.HandleFunc("GET /{$}", c.page(c.showSites))
 	c.mux.HandleFunc("GET /site/{site}", c.page(c.showSite))
+	c.mux.HandleFunc("GET /decoys", c.page(c.showDecoys))
+	c.mux.HandleFunc("POST /decoys/{decoy}/{what}", c.page(c.changeDecoy))
 	c.mux.HandleFunc("GET /find/{id}/{what}", c.page(c.showPicture))
 	c.mux.HandleFunc("POST /login", c.login)
 	c.mux.HandleFunc("POST /logout", c.logout)

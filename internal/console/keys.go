@@ -24,7 +24,7 @@ type Role string
 const (
 	Platform Role = "platform" // number accounts, record exposures, read decoys
 	Reader   Role = "reader"   // read sites, sightings, hits, attributions
-	Analyst  Role = "analyst"  // and trace, watch sites
+	Analyst  Role = "analyst"  // and trace, watch sites, burn, recall and rotate decoys
 	Admin    Role = "admin"    // and plant, and manage keys
 )
 

@@ -92,6 +92,14 @@ func when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// day writes a time of the past for a narrow column.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
 // duration writes a delay with its two largest units.
 func duration(d time.Duration) string {
 	if d < time.Second {

@@ -143,9 +143,10 @@ type Chances struct {
 	P5    round3  `json:"bits_p5"`
 	P50   round3  `json:"bits_p50"`
 	Least round3  `json:"bits_least"`
-	Reach round3  `json:"real_reach"` // share of real names that have the floor's bits
+	Reach round3  `json:"real_reach"` // share of real names that the floor never passes over
 	// AUCLeast is what no generator with the floor can be below, were the model right:
-	// names that have fewer bits are real for sure.
+	// that of an attacker who sees real names, passed over as the floor demands, among
+	// real names.
 	AUCLeast  round3  `json:"auc_least"`
 	Draws     int     `json:"draws"`
 	Names     int     `json:"names"`     // real names not fitted to
@@ -162,13 +163,15 @@ func Coincide(p *handle.Plan, real []string, draws int, seed uint64) Chances {
 	c := Chances{Floor: p.Floor(), Kept: round3(p.Kept()), Draws: draws}
 	names := map[string]bool{}
 	predicted, reach := 0.0, 0
+	var keeps []float64
 	for _, name := range real {
 		if names[name] {
 			continue
 		}
 		names[name] = true
 		bits := p.Bits(name)
-		if bits >= p.Floor() {
+		keep := p.Keeps(name)
+		if keeps = append(keeps, keep); keep == 1 {
 			reach++
 		}
 		if p.Gives(name) {
@@ -203,7 +206,28 @@ func Coincide(p *handle.Plan, real []string, draws int, seed uint64) Chances {
 	c.Pairs = round3(sumP / n * n * (n - 1) / 2)
 	if len(names) > 0 {
 		c.Reach = round3(float64(reach) / float64(len(names)))
-		c.AUCLeast = round3(1 - float64(c.Reach)/2)
+		c.AUCLeast = round3(leastAUC(keeps))
 	}
 	return c
+}
+
+// leastAUC is the AUC of telling names from the same names kept with these chances, by
+// the chances.
+func leastAUC(keeps []float64) float64 {
+	slices.Sort(keeps)
+	sum, kept, n := 0.0, 0.0, float64(len(keeps))
+	for from := 0; from < len(keeps); {
+		to := from
+		for to < len(keeps) && keeps[to] == keeps[from] {
+			to++
+		}
+		same := float64(to - from)
+		kept += same * keeps[from]
+		sum += same * keeps[from] * (float64(from) + same/2)
+		from = to
+	}
+	if kept == 0 {
+		return 1
+	}
+	return sum / kept / n
 }

@@ -85,6 +85,19 @@ func TestCoincidences(t *testing.T) {
 	}
 }
 
+// A list among itself cannot be told; where half of it is passed over, three quarters
+// of the pairs can.
+func TestLeastAUC(t *testing.T) {
+	for _, c := range []struct {
+		keeps []float64
+		want  float64
+	}{{[]float64{1, 1, 1}, 0.5}, {[]float64{0, 1, 1, 0}, 0.75}, {[]float64{0, 0}, 1}, {[]float64{0.5, 1}, (0.5*0.5 + 1.5) / 1.5 / 2}} {
+		if a := leastAUC(c.keeps); math.Abs(a-c.want) > 1e-12 {
+			t.Errorf("%v: %v, want %v", c.keeps, a, c.want)
+		}
+	}
+}
+
 func TestReadNames(t *testing.T) {
 	var got []string
 	err := ReadNames(strings.NewReader("\ufeffanna \r\n\n bela\ncarlo"), func(line int, name string) error {

@@ -1,9 +1,7 @@
 package critic
 
 import (
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -40,13 +38,15 @@ func (c *checks) put(what string, value, low, high float64) {
 }
 
 // Profiles judges drawn decoys by the numbers that detectors of fake accounts look
-// at; real, which may be empty, are real profiles' numbers that theirs should be like.
-func Profiles(all []Profile, real canary.Population) []Line {
+// at; real, which may be empty, are real profiles' numbers that theirs should be like,
+// and words, as far as they are known, what the same profiles say.
+func Profiles(all []Profile, real canary.Population, words []Real) []Line {
 	c := &checks{n: len(all)}
 	c.names(all)
 	c.times(all)
 	c.texts(all, real)
 	c.numbers(all, real)
+	c.whole(all, real, words)
 	return c.lines
 }
 
@@ -122,13 +122,16 @@ func (c *checks) times(all []Profile) {
 
 func (c *checks) texts(all []Profile, real canary.Population) {
 	empty, tagged, posts := 0.0, 0.0, 0.0
-	captions := map[string]bool{}
+	captions, repeated := map[string]bool{}, 0.0
 	for _, p := range all {
 		if p.Bio == "" {
 			empty++
 		}
 		for _, q := range p.Posts {
 			posts++
+			if captions[q.Caption] {
+				repeated++
+			}
 			captions[q.Caption] = true
 			if len(q.Tags) > 0 {
 				tagged++
@@ -150,7 +153,19 @@ func (c *checks) texts(all []Profile, real canary.Population) {
 	}
 	c.put("share of empty bios", empty/float64(len(all)), low, high)
 	c.put("share of posts with hashtags", tagged/max(1, posts), 0.2, 0.9)
-	c.put("different captions", float64(len(captions)), 40, 1e9)
+	c.put("captions said before by another post", repeated, 0, 0)
+	c.put("bios said before by another decoy", saidTwice(all), 0, 0)
+}
+
+func saidTwice(all []Profile) (n float64) {
+	seen := map[string]bool{}
+	for _, p := range all {
+		if seen[p.Bio] && len(p.Bio) >= 8 { // of a sign or two there are few
+			n++
+		}
+		seen[p.Bio] = true
+	}
+	return n
 }
 
 func (c *checks) numbers(all []Profile, real canary.Population) {
@@ -182,53 +197,25 @@ func (c *checks) numbers(all []Profile, real canary.Population) {
 		c.put("account age against yours (Kolmogorov-Smirnov)", ks(ages, age), 0, 0.25)
 	}
 	c.put("rank correlation of followers and following less yours", rankCorrelation(followers, following)-rankCorrelation(a, b), -0.1, 0.1)
-	auc, err := jointAUC(all, real)
-	if err == nil {
-		c.put("joint AUC of the numbers against yours", auc, 0, 0.7)
-	}
 }
 
-// jointAUC lets boosted trees tell decoys' numbers from real ones, all of them at once.
-func jointAUC(all []Profile, real canary.Population) (float64, error) {
-	n := min(len(all), len(real), 6000)
-	if n < Fewest {
-		return 0, fmt.Errorf("%d profiles are too few", n)
+// whole puts how well decoys are told from real profiles.
+func (c *checks) whole(all []Profile, real canary.Population, words []Real) {
+	if len(words) == 0 {
+		words = make([]Real, len(real)) // only their numbers are known
 	}
-	rng := rand.New(rand.NewPCG(1, 0x901))
-	var rows [][]float64
-	var label []bool
-	known := slices.ContainsFunc(real, func(r canary.Numbers) bool { return r.AgeDays > 0 })
-	row := func(followers, following int, age float64, bio int, isReal bool) {
-		f := []float64{float64(followers), float64(following), float64(followers) / (1 + float64(following)), float64(followers % 10), float64(following % 10)}
-		if known {
-			f = append(f, age, float64(followers)/(1+age))
-		}
-		if bio >= 0 {
-			f = append(f, float64(bio))
-		}
-		rows, label = append(rows, f), append(label, isReal)
+	auc, alone, err := WholeAUC(all, words, real)
+	if err != nil {
+		return // too few to judge by
 	}
-	bios := real[0].BioLength >= 0
-	for i := range n {
-		p, r := all[i], real[rng.IntN(len(real))]
-		bio, rbio := -1, -1
-		if bios {
-			bio, rbio = len([]rune(p.Bio)), r.BioLength
-		}
-		row(p.Followers, p.Following, math.Floor(p.At.Sub(p.Joined).Hours()/24), bio, false)
-		row(r.Followers, r.Following, float64(r.AgeDays), rbio, true)
-	}
-	cut := len(rows) * 2 / 3
-	forest := boost(rows[:cut], label[:cut], rng)
-	var a, b []float64
-	for i := cut; i < len(rows); i++ {
-		if s := forest.score(rows[i]); label[i] {
-			a = append(a, s)
-		} else {
-			b = append(b, s)
+	var names []string
+	for _, p := range alone {
+		names = append(names, p.Name)
+		if len(alone) > 1 {
+			c.put("AUC of "+p.Name+" alone against yours", p.AUC, 0, 0.7)
 		}
 	}
-	return AUC(a, b), nil
+	c.put("joint AUC of the whole profile against yours: "+strings.Join(names, ", "), auc, 0, 0.7)
 }
 
 func median(v []float64) float64 {

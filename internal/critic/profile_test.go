@@ -19,11 +19,11 @@ func profiles(t *testing.T, like canary.Population) (all []Profile) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now().UTC()
+	now, said := time.Now().UTC(), canary.Said{}
 	for i := range 1200 {
 		id := fmt.Sprint("d", i)
 		h, _, _ := k.Handle(p, id, 0)
-		all = append(all, Profile{k.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 7, Stories: 1, Like: like}), h, now})
+		all = append(all, Profile{k.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 7, Stories: 1, Like: like, Said: said}), h, now})
 	}
 	return all
 }
@@ -31,7 +31,7 @@ func profiles(t *testing.T, like canary.Population) (all []Profile) {
 // Every number of the checklist is in its range, and the checks see what is out of it.
 func TestDecoysPassTheirChecks(t *testing.T) {
 	all := profiles(t, nil)
-	for _, l := range Profiles(all, nil) {
+	for _, l := range Profiles(all, nil, nil) {
 		if !l.OK {
 			t.Errorf("%s: %v, want %v to %v", l.What, l.Value, l.Low, l.High)
 		}
@@ -44,7 +44,7 @@ func TestDecoysPassTheirChecks(t *testing.T) {
 		}
 	}
 	bad := map[string]bool{}
-	for _, l := range Profiles(all, nil) {
+	for _, l := range Profiles(all, nil, nil) {
 		if !l.OK {
 			bad[l.What] = true
 		}
@@ -66,13 +66,13 @@ func TestNumbersLikeTheOperators(t *testing.T) {
 		other = append(other, n)
 	}
 	all := profiles(t, like)
-	for _, l := range Profiles(all, like) {
+	for _, l := range Profiles(all, like, nil) {
 		if !l.OK {
 			t.Errorf("%s: %v, want %v to %v", l.What, l.Value, l.Low, l.High)
 		}
 	}
 	short := 0
-	for _, l := range Profiles(all, other) {
+	for _, l := range Profiles(all, other, nil) {
 		if !l.OK {
 			short++
 		}

@@ -162,14 +162,14 @@ func (b *bench) decoys() error {
 		return err
 	}
 	var all []critic.Profile
-	now := time.Now().UTC()
+	now, said := time.Now().UTC(), canary.Said{}
 	for i := range 2000 {
 		id := fmt.Sprint("bench-", i)
 		h, _, _ := keys.Handle(p, id, 0)
-		d := keys.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 9, Stories: 1})
+		d := keys.Persona(canary.PersonaRequest{Decoy: id, Handle: h, Now: now, Posts: 9, Stories: 1, Said: said})
 		all = append(all, critic.Profile{Draft: d, Handle: h, At: now})
 	}
-	for _, l := range critic.Profiles(all, nil) {
+	for _, l := range critic.Profiles(all, nil, nil) {
 		b.put("decoys: "+l.What, l.Value, fmt.Sprintf("%g to %g", l.Low, l.High), l.OK)
 	}
 	return nil
