@@ -177,7 +177,7 @@ func (r *reader) mapReference(ctx context.Context) error {
 	}
 	best := cubic
 	r.plain = r.v.mapped(clamped, best)
-	r.open = newStage(r.plain, r.use, r.v.w, r.v.h).uncovered(r.raw)
+	r.open = (&stage{w: r.v.w, h: r.v.h, plain: r.plain, use: r.use}).uncovered(r.raw)
 	sx, sy := r.v.t.sizes()
 	if min(sx, sy) < 0.95 {
 		least, chosen := math.Inf(1), r.plain
@@ -224,6 +224,7 @@ func (r *reader) enact(ctx context.Context) error {
 	target := r.raw
 	var m model
 	slope := make([]float32, v.w*v.h)
+	shifts := make([][2]padded, len(r.halves))
 	const rounds = 2
 	for round := range rounds {
 		if err := ctx.Err(); err != nil {
@@ -250,10 +251,13 @@ func (r *reader) enact(ctx context.Context) error {
 			return err
 		}
 		r.h = r.h[:0]
-		for _, half := range r.halves {
+		for c, half := range r.halves {
 			h := half
 			if m.filters {
-				h = g.run(&m, g.pair(half))
+				if shifts[c][0].pix == nil {
+					shifts[c] = g.pair(half)
+				}
+				h = g.run(&m, shifts[c])
 			}
 			out := make([]float32, len(h))
 			for i, f := range h {
@@ -296,11 +300,13 @@ func (g *stage) uncovered(target []float32) []bool {
 		var m model
 		g.fitTone(&m, g.plain, target)
 		sum, n := make([]float32, bw*(g.h/8)), make([]float32, bw*(g.h/8))
-		for i, in := range inside {
-			if b := i/g.w/8*bw + i%g.w/8; in {
-				v, _ := m.at(g.plain[i])
-				sum[b] += target[i] - v
-				n[b]++
+		for y := 0; y < g.h; y += 2 {
+			for x := range g.w {
+				if i := y*g.w + x; inside[i] {
+					v, _ := m.at(g.plain[i])
+					sum[y/8*bw+x/8] += target[i] - v
+					n[y/8*bw+x/8]++
+				}
 			}
 		}
 		var sizes []float32
@@ -316,8 +322,11 @@ func (g *stage) uncovered(target []float32) []bool {
 		slices.Sort(sizes)
 		limit := max(5, 6*sizes[len(sizes)/2])
 		g.use = make([]bool, len(inside))
-		for i, in := range inside {
-			g.use[i] = in && sum[i/g.w/8*bw+i%g.w/8] < limit
+		for y := range g.h {
+			for x := range g.w {
+				i := y*g.w + x
+				g.use[i] = inside[i] && sum[y/8*bw+x/8] < limit
+			}
 		}
 	}
 	return g.use
