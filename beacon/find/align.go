@@ -196,6 +196,7 @@ type work struct {
 	toRef        mark.Affine // suspect plane px -> ref plane px
 	refScale     mark.Affine // ref px -> ref plane px
 	suspectScale mark.Affine // and the same of the suspect
+	seen         []compared  // room for look
 }
 
 // overlap returns the longer side, in suspect pixels, of the overlap that t

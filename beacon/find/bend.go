@@ -130,8 +130,9 @@ func (b *bender) settle(ctx context.Context, w *work, rounds int) bool {
 // step moves nodes, then columns and rows, once.
 func (b *bender) step(w *work) bool {
 	c := w.suspectScale.A
-	gain, bias, scale, _, n := w.tone()
-	if n < leastSide*leastSide/2 || !(gain > 0.02) {
+	seen := w.look(false)
+	gain, bias, scale, _ := tone(seen)
+	if len(seen) < leastSide*leastSide/2 || !(gain > 0.02) {
 		return false
 	}
 	clear(b.cells)
