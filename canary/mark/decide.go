@@ -170,7 +170,11 @@ func (r *reader) decide(s, p *blocks, b *bins) {
 	}
 	act := active(r.pieces)
 	mean, spread := make([][64]float32, len(s.c)), make([][64]float32, len(s.c))
-	for range passes {
+	n := passes
+	if r.noise.scale == nil {
+		n = 1 // all of it is done again on a better fit
+	}
+	for range n {
 		copy(mean, p.c)
 		clear(spread)
 		for i := range r.pieces {
