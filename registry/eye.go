@@ -34,6 +34,11 @@ const smallSide = 200
 // profiles would cost minutes.
 const fewAnchors = 2
 
+// mostTried is how many pictures of the decoys that a page names are aligned with an
+// image in which nothing else was found; each that is not there costs about as much as
+// looking for keypoints.
+const mostTried = 12
+
 // mostReferences bounds the references kept in memory, about 10 MB each.
 const mostReferences = 12
 
@@ -164,8 +169,14 @@ func (r *Registry) look(ctx context.Context, w *world, img *decode.Image, anchor
 			add(i, m.Rough)
 		}
 	}
-	if err := r.anchored(ctx, w, query, anchors, add); err != nil {
+	rest, err := r.anchored(ctx, w, query, anchors, add)
+	if err != nil {
 		return nil, err
+	}
+	if len(order) == 0 {
+		for _, i := range rest[:min(len(rest), mostTried)] {
+			add(i)
+		}
 	}
 	var all []lookalike
 	for _, i := range order {
@@ -186,8 +197,9 @@ func (r *Registry) look(ctx context.Context, w *world, img *decode.Image, anchor
 	return grouped(all), nil
 }
 
-// anchored adds the pictures of decoys that a page names.
-func (r *Registry) anchored(ctx context.Context, w *world, query *find.Query, anchors []int, add func(int, ...mark.Affine)) error {
+// anchored adds the pictures of decoys that a page names where they may be in the
+// image; rest are the others, of few decoys: worth a try when nothing else is found.
+func (r *Registry) anchored(ctx context.Context, w *world, query *find.Query, anchors []int, add func(int, ...mark.Affine)) (rest []int, err error) {
 	small := max(query.W, query.H) <= smallSide && len(anchors) <= fewAnchors
 	for _, d := range anchors {
 		for _, i := range w.of[d] {
@@ -196,7 +208,7 @@ func (r *Registry) anchored(ctx context.Context, w *world, query *find.Query, an
 			}
 			print, err := r.print(ctx, w.pictures[i].num)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			m, ok := find.Locate(query, print)
 			switch {
@@ -204,10 +216,12 @@ func (r *Registry) anchored(ctx context.Context, w *world, query *find.Query, an
 				add(i, m.Rough)
 			case m.Distance <= anchoredDistance || small:
 				add(i)
+			case len(anchors) <= fewAnchors:
+				rest = append(rest, i)
 			}
 		}
 	}
-	return nil
+	return rest, nil
 }
 
 // align says whether a file shows a picture, and how it lies.

@@ -173,7 +173,8 @@ func (r *Registry) controls(ctx context.Context, w *world, from []softRead, j *j
 			return false, err
 		}
 		most, who := int64(math.MinInt64), uint64(0)
-		reading.ScoreRange(reading.Gate(int(canary.MaxControl)), 1, uint64(canary.MaxControl), func(v uint64, l *ring.Score) {
+		// A control that reads as served is far beyond any gate: one of 256 is scored in full.
+		reading.ScoreRange(reading.Gate(int(canary.MaxControl)<<3), 1, uint64(canary.MaxControl), func(v uint64, l *ring.Score) {
 			if m := l.Alone(); m > most {
 				most, who = m, v
 			}

@@ -22,6 +22,7 @@ const (
 	budget     = 50000 // pixels looked at per step
 	finalists  = 2     // starts refined to the end
 	surely     = 0.9   // correlation at which no other start is tried
+	hopeless   = 0.3   // correlation of the best start below which nothing is refined: foreign pictures reach .24, planted ones .81
 )
 
 // Align refines where a planted picture (ref) lies in a suspect: from rough
@@ -49,6 +50,9 @@ func Align(ctx context.Context, ref, suspect mark.Plane, starts []mark.Affine) (
 	}
 	if len(last) == 0 {
 		return identity, 0, ErrAlign
+	}
+	if last[0].ncc < hopeless {
+		return last[0].t, a.judge(last[0].t), nil
 	}
 	for i := range last {
 		coarse := last[i]
@@ -150,7 +154,7 @@ func (m mips) at(fx, fy float64, box rect) (part mark.Plane, place mark.Affine) 
 	if w == src.W && h == src.H {
 		return src, place
 	}
-	return columns(rows(src, w, stepX), h, stepY), place
+	return columns(rows(src, w, stepX, smooth), h, stepY, smooth), place
 }
 
 // cut copies a part of a plane; the whole is returned as it is.
@@ -196,6 +200,7 @@ type work struct {
 	toRef        mark.Affine // suspect plane px -> ref plane px
 	refScale     mark.Affine // ref px -> ref plane px
 	suspectScale mark.Affine // and the same of the suspect
+	seen         []compared  // room for look
 }
 
 // overlap returns the longer side, in suspect pixels, of the overlap that t

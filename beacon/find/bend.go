@@ -16,6 +16,7 @@ const (
 	bendLook   = 270  // longer side of the level on which a suspect may be called straight
 	bendLeast  = 0.2  // a suspect whose structure lies less off (root mean square) is straight
 	bendGain   = 0.8  // most of what does not correlate that a bend may leave: noise bends a little too
+	bendHint   = 0.93 // the same one level before the finest, where it costs a third to say so
 	bendRounds = 6    // steps on every level
 	// Neighbouring pixels of the structure planes err alike: so many count as one.
 	bendAlike = 24
@@ -52,7 +53,14 @@ func Bend(ctx context.Context, ref, suspect mark.Plane, t mark.Affine) *mark.Fie
 		if !b.settle(ctx, &w, bendRounds) {
 			return nil
 		}
-		if i == len(levels)-1 && (b.off(&w) < bendLeast || 1-b.correlation(&w) > bendGain*(1-w.correlation())) {
+		if i < len(levels)-2 {
+			continue
+		}
+		gain := bendGain
+		if i == len(levels)-2 { // what is to gain nearly all on the finest level has begun here
+			gain = bendHint
+		}
+		if b.off(&w) < bendLeast || 1-b.correlation(&w) > gain*(1-w.correlation()) {
 			return nil
 		}
 	}
@@ -130,8 +138,9 @@ func (b *bender) settle(ctx context.Context, w *work, rounds int) bool {
 // step moves nodes, then columns and rows, once.
 func (b *bender) step(w *work) bool {
 	c := w.suspectScale.A
-	gain, bias, scale, _, n := w.tone()
-	if n < leastSide*leastSide/2 || !(gain > 0.02) {
+	seen := w.look(false)
+	gain, bias, scale, _ := tone(seen)
+	if len(seen) < leastSide*leastSide/2 || !(gain > 0.02) {
 		return false
 	}
 	clear(b.cells)

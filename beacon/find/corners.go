@@ -58,13 +58,14 @@ func (l *level) corners() []corner {
 	for i, c := range circle {
 		offset[i] = c[1]*l.w + c[0]
 	}
-	differs := make([]int32, l.w*l.h)
-	var found []corner
+	differs := make([]uint16, l.w*l.h)
+	found := make([]int32, 0, l.w*l.h/16)
+	w := l.w
 	for y := margin; y < l.h-margin; y++ {
-		row := y * l.w
-		mid := l.pix[row : row+l.w]
-		up, down := l.pix[row-3*l.w:row-2*l.w], l.pix[row+3*l.w:row+4*l.w]
-		for x := margin; x < l.w-margin; x++ {
+		row := y * w
+		mid := l.pix[row : row+w]
+		up, down := l.pix[row-3*w:][:w], l.pix[row+3*w:][:w]
+		for x := margin; x < w-margin; x++ {
 			// Any 9 in a row hold at least one of each opposite pair.
 			c := int(mid[x])
 			hi, lo := c+fastThreshold, c-fastThreshold
@@ -79,22 +80,22 @@ func (l *level) corners() []corner {
 			}
 			if d := fast(l.pix, row+x, &offset); d > 0 {
 				differs[row+x] = d
-				found = append(found, corner{x: x, y: y})
+				found = append(found, int32(row+x))
 			}
 		}
 	}
-	kept := found[:0]
-	for _, c := range found {
-		at := c.y*l.w + c.x
+	var kept []corner
+	for _, i := range found {
+		at := int(i)
 		d, weaker := differs[at], false
-		for _, n := range [4]int{-l.w - 1, -l.w, -l.w + 1, -1} {
+		for _, n := range [4]int{-w - 1, -w, -w + 1, -1} {
 			weaker = weaker || differs[at+n] >= d || differs[at-n] > d
 		}
 		if weaker {
 			continue
 		}
-		if c.score = harris(l.pix, at, l.w); c.score > 0 {
-			kept = append(kept, c)
+		if score := harris(l.pix, at, w); score > 0 {
+			kept = append(kept, corner{x: at % w, y: at / w, score: score})
 		}
 	}
 	return kept
@@ -103,7 +104,7 @@ func (l *level) corners() []corner {
 // fast is the segment test: 9 neighbouring circle pixels all brighter, or all
 // darker, than the centre by the threshold. It returns how much the circle differs, 0
 // where the test fails.
-func fast(pix []byte, at int, offset *[16]int) int32 {
+func fast(pix []byte, at int, offset *[16]int) uint16 {
 	c := int32(pix[at])
 	hi, lo := c+fastThreshold, c-fastThreshold
 	var above, below uint32
@@ -116,7 +117,7 @@ func fast(pix []byte, at int, offset *[16]int) int32 {
 		sum += max(v-c, c-v)
 	}
 	if nineInARow[above] || nineInARow[below] {
-		return sum
+		return uint16(sum) // 16 * 255 at most
 	}
 	return 0
 }
@@ -149,6 +150,15 @@ func spread(all []corner, w, h, n int) []corner {
 	side := max(8, int(math.Sqrt(float64(w*h)/float64(n)*3)))
 	across := w/side + 1
 	cells := make([][]corner, across*(h/side+1))
+	room, from := make([]corner, len(all)), 0
+	count := make([]int, len(cells))
+	for _, c := range all {
+		count[c.y/side*across+c.x/side]++
+	}
+	for i, n := range count {
+		cells[i] = room[from : from : from+n]
+		from += n
+	}
 	for _, c := range all {
 		cell := c.y/side*across + c.x/side
 		cells[cell] = append(cells[cell], c)

@@ -97,6 +97,9 @@ func (x *Index) Search(q *Query, limit int) []Match {
 	found := []Match{}
 	vain := 0
 	for _, c := range x.candidates(q) {
+		if !c.forms[0] && !c.forms[1] {
+			break // sorted: no other is worth it
+		}
 		m, ok := verify(q, x.prints[c.i], x.pointsOf(c.i), c.forms, len(x.ids))
 		if vain++; ok {
 			m.ID = x.ids[c.i]
@@ -177,9 +180,33 @@ func (r *room) touch(i int32) {
 func (x *Index) candidates(q *Query) []candidate {
 	r := x.borrow()
 	defer x.giveBack(r)
-	x.votes(q, r)
 	x.hashes.near(q.Hash, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Hash)) })
 	x.hashes.near(q.Mirrored, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Mirrored)) })
+	x.votes(q, r, 0)
+	if len(q.points) >= manyPoints {
+		if all := x.tallied(q, r); len(all) == 0 || all[0].best() < leastHalf {
+			return nil
+		}
+	}
+	x.votes(q, r, 1)
+	all := x.tallied(q, r)
+	if len(all) == 0 {
+		return nil
+	}
+	// Strangers reach 1/40 of a picture that is there; a picture in a corner of a
+	// collage has about its share of the area.
+	for i := range all {
+		least := max(leastVotes, all[0].best()/80)
+		if all[0].best() < strangers {
+			least = leastAlone
+		}
+		all[i].forms = [2]bool{all[i].scores[0] >= least, all[i].scores[1] >= least}
+	}
+	return all
+}
+
+// tallied lists the prints with the most votes, those of one turn and scale together, best first.
+func (x *Index) tallied(q *Query, r *room) []candidate {
 	all := x.shortlist(q, r)
 	for i, c := range all {
 		r.place[c.i] = int32(i + 1)
@@ -191,18 +218,12 @@ func (x *Index) candidates(q *Query) []candidate {
 		}
 	}
 	for i := range all {
+		r.place[all[i].i] = 0
 		for form := range 2 {
 			all[i].scores[form] += tallies[i].most(form)
 		}
 	}
-	all = strongest(all, candidates)
-	// Strangers reach 1/40 of a picture that is there; a picture in a corner of a
-	// collage has about its share of the area.
-	for i := range all {
-		least := max(leastVotes, all[0].best()/80)
-		all[i].forms = [2]bool{all[i].scores[0] >= least, all[i].scores[1] >= least}
-	}
-	return all
+	return strongest(all, candidates)
 }
 
 // alike notes how near a print is by PDQ.
@@ -252,6 +273,10 @@ const (
 	voteTurns   = 16
 	voteGrows   = 8   // half octaves, around again after four octaves
 	leastVotes  = 1   // a print with less is not looked at
+	strangers   = 5   // what the best of very many strangers has at most; a picture that fills a file has 10 and more
+	manyPoints  = 400 // of a suspect: then every second of them tells whether the others are asked
+	leastHalf   = 1.5 // what the best print must have for that; a picture that is there has 4 and more
+	leastAlone  = 2.5 // a print with less is not verified where nobody is stronger than strangers are
 	shortlisted = 500 // prints whose votes are told apart
 )
 
@@ -269,10 +294,10 @@ func (v *tally) most(form int) float32 {
 }
 
 // votes lists for each print the suspect's keypoints that resemble one of its
-// own; a keypoint that resembles many prints is worth less for each.
-func (x *Index) votes(q *Query, r *room) {
+// own, of every second keypoint from first; a keypoint that resembles many prints is worth less for each.
+func (x *Index) votes(q *Query, r *room, first int) {
 	var owners []int32
-	for i := range q.points {
+	for i := first; i < len(q.points); i += 2 {
 		for form := range 2 {
 			d, angle := &q.points[i].desc, q.points[i].angle
 			if form == 1 {

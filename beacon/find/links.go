@@ -9,8 +9,8 @@ const (
 	tables    = 8  // pieces looked up
 	tableBits = 16 // of a piece while the index is small
 	mostBits  = 24
-	chainLong = 2  // keypoints a chain on the average, at most, before pieces lengthen
-	chainMost = 12 // looked at: longer chains hold what many pictures have and tell little
+	chainLong = 2 // keypoints a chain on the average, at most, before pieces lengthen
+	chainMost = 6 // looked at: longer chains hold what many pictures have and tell little
 	noPoint   = ^uint32(0)
 )
 

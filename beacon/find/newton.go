@@ -82,16 +82,39 @@ func (s *structure) sample(x, y float64) (v, gx, gy float32, ok bool) {
 	return v, gx, gy, true
 }
 
-// cubic gives the weights of Catmull-Rom interpolation and of its derivative.
-func cubic(t float32) (w, d [4]float32) {
+// value is sample without the gradient.
+func (s *structure) value(x, y float64) (v float32, ok bool) {
+	x, y = x-0.5, y-0.5
+	if !(x >= edge && y >= edge && x < float64(s.W-1-edge) && y < float64(s.H-1-edge)) {
+		return 0, false
+	}
+	ix, iy := int(x), int(y)
+	wx, wy := cubicWeights(float32(x-float64(ix))), cubicWeights(float32(y-float64(iy)))
+	at := (iy-1)*s.W + ix - 1
+	for k := range 4 {
+		r := s.Pix[at : at+4 : at+4]
+		v += wy[k] * (wx[0]*r[0] + wx[1]*r[1] + wx[2]*r[2] + wx[3]*r[3])
+		at += s.W
+	}
+	return v, true
+}
+
+// cubicWeights are the weights of Catmull-Rom interpolation.
+func cubicWeights(t float32) [4]float32 {
 	t2 := t * t
 	t3 := t2 * t
-	w = [4]float32{
+	return [4]float32{
 		0.5 * (-t3 + 2*t2 - t),
 		0.5 * (3*t3 - 5*t2 + 2),
 		0.5 * (-3*t3 + 4*t2 + t),
 		0.5 * (t3 - t2),
 	}
+}
+
+// cubic gives the weights of Catmull-Rom interpolation and of its derivative.
+func cubic(t float32) (w, d [4]float32) {
+	t2 := t * t
+	w = cubicWeights(t)
 	d = [4]float32{
 		0.5 * (-3*t2 + 4*t - 1),
 		0.5 * (9*t2 - 10*t),
@@ -101,13 +124,19 @@ func cubic(t float32) (w, d [4]float32) {
 	return w, d
 }
 
-// visit calls do for the suspect pixels that are compared: a regular part of
-// those that lie inside both pictures, about budget of them.
-func (w *work) visit(do func(u, v float64, s, r, gx, gy float32)) {
+// compared is a suspect pixel that is compared: its place and value, and what the
+// reference shows there.
+type compared struct{ u, v, s, r, gx, gy float32 }
+
+// look lists the suspect pixels that are compared: a regular part of
+// those that lie inside both pictures, about budget of them; with the reference's
+// gradients when asked for.
+func (w *work) look(gradients bool) []compared {
+	w.seen = w.seen[:0]
 	// The rows and columns that can lie inside: the image of ref.
 	inv, ok := invert(w.toRef)
 	if !ok {
-		return
+		return nil
 	}
 	box := imageOf(inv, w.ref.W, w.ref.H, w.suspect.W, w.suspect.H)
 	left, right := clampInt(box.x0, edge, w.suspect.W-edge), clampInt(box.x1+1, edge, w.suspect.W-edge)
@@ -118,12 +147,19 @@ func (w *work) visit(do func(u, v float64, s, r, gx, gy float32)) {
 		v := float64(y) + 0.5
 		for x := left + y/step%step; x < right; x += step {
 			u := float64(x) + 0.5
-			r, gx, gy, ok := w.ref.sample(t.A*u+t.B*v+t.C, t.D*u+t.E*v+t.F)
+			c := compared{u: float32(u), v: float32(v), s: w.suspect.Pix[y*w.suspect.W+x]}
+			rx, ry := t.A*u+t.B*v+t.C, t.D*u+t.E*v+t.F
+			if gradients {
+				c.r, c.gx, c.gy, ok = w.ref.sample(rx, ry)
+			} else {
+				c.r, ok = w.ref.value(rx, ry)
+			}
 			if ok {
-				do(u, v, w.suspect.Pix[y*w.suspect.W+x], r, gx, gy)
+				w.seen = append(w.seen, c)
 			}
 		}
 	}
+	return w.seen
 }
 
 func clampInt(v float64, lo, hi int) int {
@@ -134,8 +170,9 @@ func clampInt(v float64, lo, hi int) int {
 // It returns how far the overlap's corners moved, in pixels of the planes, and
 // the correlation before the step; ok is false when there is too little to see.
 func (w *work) step() (far, ncc float64, ok bool) {
-	gain, bias, scale, ncc, n := w.tone()
-	if n < leastSide*leastSide/2 || !(gain > 0.02) {
+	seen := w.look(true)
+	gain, bias, scale, ncc := tone(seen)
+	if len(seen) < leastSide*leastSide/2 || !(gain > 0.02) {
 		return 0, ncc, false
 	}
 	const params = 8 // A B C D E F of the map, gain, bias
@@ -145,13 +182,14 @@ func (w *work) step() (far, ncc float64, ok bool) {
 	unit := 2 / float64(max(w.suspect.W, w.suspect.H))
 	limit := float32(1 / (scale * scale))
 	g32, b32 := float32(gain), float32(bias)
-	w.visit(func(u, v float64, s, r, gx, gy float32) {
-		e := s - g32*r - b32
+	for i := range seen {
+		p := &seen[i]
+		e := p.s - g32*p.r - b32
 		k := 1 / (1 + e*e*limit)
 		k *= k
-		x, y := float32((u-cx)*unit), float32((v-cy)*unit)
-		gx, gy = gx*g32, gy*g32
-		j := [params]float32{gx * x, gx * y, gx, gy * x, gy * y, gy, r, 1}
+		x, y := float32((float64(p.u)-cx)*unit), float32((float64(p.v)-cy)*unit)
+		gx, gy := p.gx*g32, p.gy*g32
+		j := [params]float32{gx * x, gx * y, gx, gy * x, gy * y, gy, p.r, 1}
 		for a := range j {
 			f := k * j[a]
 			rhs[a] += float64(f * e)
@@ -160,7 +198,7 @@ func (w *work) step() (far, ncc float64, ok bool) {
 				row[b] += float64(f * j[b])
 			}
 		}
-	})
+	}
 	rows := make([][]float64, params)
 	for a := range m {
 		rows[a] = make([]float64, params+1)
@@ -192,37 +230,33 @@ func (w *work) step() (far, ncc float64, ok bool) {
 
 // tone fits gain and bias, and measures the scale of the residuals (robustly)
 // and the correlation.
-func (w *work) tone() (gain, bias, scale, ncc float64, n int) {
+func tone(seen []compared) (gain, bias, scale, ncc float64) {
 	var ss, sr, sss, srr, ssr float64
-	w.visit(func(_, _ float64, s, r, _, _ float32) {
-		a, b := float64(s), float64(r)
+	for i := range seen {
+		a, b := float64(seen[i].s), float64(seen[i].r)
 		ss, sr, sss, srr, ssr = ss+a, sr+b, sss+a*a, srr+b*b, ssr+a*b
-		n++
-	})
-	if n < 2 {
-		return 0, 0, 1, 0, n
 	}
-	c := 1 / float64(n)
+	if len(seen) < 2 {
+		return 0, 0, 1, 0
+	}
+	c := 1 / float64(len(seen))
 	vs, vr, cov := sss*c-ss*c*ss*c, srr*c-sr*c*sr*c, ssr*c-ss*c*sr*c
 	if !(vs > 1e-9 && vr > 1e-9) {
-		return 0, 0, 1, 0, n
+		return 0, 0, 1, 0
 	}
 	ncc = cov / math.Sqrt(vs*vr)
 	gain = cov / vr
 	bias = ss*c - gain*sr*c
-	residuals := make([]float32, 0, n/16+1)
-	i := 0
-	w.visit(func(_, _ float64, s, r, _, _ float32) {
-		if i++; i%16 == 0 {
-			residuals = append(residuals, float32(math.Abs(float64(s)-gain*float64(r)-bias)))
-		}
-	})
+	residuals := make([]float32, 0, len(seen)/16+1)
+	for i := 15; i < len(seen); i += 16 {
+		residuals = append(residuals, float32(math.Abs(float64(seen[i].s)-gain*float64(seen[i].r)-bias)))
+	}
 	scale = math.Sqrt(vs)
 	if len(residuals) > 0 {
 		slices.Sort(residuals)
 		scale = 3*1.4826*float64(residuals[len(residuals)/2]) + 1e-3
 	}
-	return gain, bias, scale, ncc, n
+	return gain, bias, scale, ncc
 }
 
 // match blurs ref as far as the suspect seems to have been blurred, and says
@@ -245,6 +279,6 @@ func (w *work) match() bool {
 
 // correlation is the normalised correlation of the two structures where they overlap.
 func (w *work) correlation() float64 {
-	_, _, _, ncc, _ := w.tone()
+	_, _, _, ncc := tone(w.look(false))
 	return ncc
 }

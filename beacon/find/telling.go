@@ -21,7 +21,7 @@ func Telling(luma mark.Plane, p *Print) bool {
 	part := cut(luma, x0, y0, x0+w, y0+h)
 	if step := float64(max(w, h)) / tellingSide; step > 1 {
 		sw, sh := max(1, int(float64(w)/step)), max(1, int(float64(h)/step))
-		part = columns(rows(part, sw, float64(w)/float64(sw)), sh, float64(h)/float64(sh))
+		part = resampled(part, sw, sh, smooth)
 	}
 	m, ok := Locate(NewQuery(part), p)
 	return ok && m.Inliers >= tellingPoints

@@ -170,15 +170,21 @@ func idct4(p *[64]float32) {
 
 // Tables of the normal distribution between -normalEnd and normalEnd.
 const (
-	normalEnd  = 8
-	normalStep = 256
+	normalEnd  = 6
+	normalStep = 128
 )
 
-var normalTable, densityTable = func() (cdf, pdf [2*normalEnd*normalStep + 2]float32) {
-	for i := range cdf {
+// normalTable holds the distribution function and the density side by side, and
+// how much each grows to the next place.
+var normalTable = func() (table [2*normalEnd*normalStep + 1][4]float32) {
+	at := func(i int) (cdf, pdf float64) {
 		x := float64(i)/normalStep - normalEnd
-		cdf[i] = float32(math.Erfc(-x/math.Sqrt2) / 2)
-		pdf[i] = float32(math.Exp(-x*x/2) / math.Sqrt(2*math.Pi))
+		return math.Erfc(-x/math.Sqrt2) / 2, math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)
+	}
+	for i := range table {
+		cdf, pdf := at(i)
+		nextCDF, nextPDF := at(i + 1)
+		table[i] = [4]float32{float32(cdf), float32(nextCDF - cdf), float32(pdf), float32(nextPDF - pdf)}
 	}
 	return
 }()
@@ -188,7 +194,16 @@ func normal(x float32) (cdf, pdf float32) {
 	f := (min(max(x, -normalEnd), normalEnd) + normalEnd) * normalStep
 	i := int(f)
 	u := f - float32(i)
-	return normalTable[i] + u*(normalTable[i+1]-normalTable[i]), densityTable[i] + u*(densityTable[i+1]-densityTable[i])
+	t := &normalTable[i]
+	return t[0] + u*t[1], t[2] + u*t[3]
+}
+
+// normalCDF is the distribution function at x.
+func normalCDF(x float32) float32 {
+	f := (min(max(x, -normalEnd), normalEnd) + normalEnd) * normalStep
+	i := int(f)
+	t := &normalTable[i]
+	return t[0] + (f-float32(i))*t[1]
 }
 
 // stray is the share of coefficients that obey no model (overlays, clipping);
@@ -200,8 +215,7 @@ func inBin(lo, hi, inv float32) float32 {
 	if lo > 0 { // the lower tail is the precise one
 		lo, hi = -hi, -lo
 	}
-	a, _ := normal(lo * inv)
-	b, _ := normal(hi * inv)
+	a, b := normalCDF(lo*inv), normalCDF(hi*inv)
 	return max(b-a, 0) + stray
 }
 
@@ -211,7 +225,8 @@ func momentsInBin(lo, hi, s float32) (mean, square float32) {
 	if flip {
 		lo, hi = -hi, -lo
 	}
-	a, b := lo/s, hi/s
+	inv := 1 / s
+	a, b := lo*inv, hi*inv
 	pa, da := normal(a)
 	pb, db := normal(b)
 	z := pb - pa

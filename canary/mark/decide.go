@@ -157,8 +157,9 @@ func active(ps []piece) []int {
 	return out
 }
 
-// rounds of decide: noise and neighbours' halves depend on what is believed.
-const passes = 3
+// passes of decide: noise and neighbours' halves depend on what is believed. More
+// than two gain less than 1 % of z (measured) and cost a tenth of the reading each.
+const passes = 2
 
 // decide weighs for every segment the variants against each other, its
 // neighbours being what they are believed to be.
@@ -169,7 +170,11 @@ func (r *reader) decide(s, p *blocks, b *bins) {
 	}
 	act := active(r.pieces)
 	mean, spread := make([][64]float32, len(s.c)), make([][64]float32, len(s.c))
-	for range passes {
+	n := passes
+	if r.noise.scale == nil {
+		n = 1 // all of it is done again on a better fit
+	}
+	for range n {
 		copy(mean, p.c)
 		clear(spread)
 		for i := range r.pieces {
@@ -250,9 +255,9 @@ func sqrt32(f float32) float32 { return float32(math.Sqrt(float64(f))) }
 // estimateNoise fits the noise to what mean leaves of the suspect.
 func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int) {
 	n := len(s.c)
-	rounds := 2 // from what was estimated before
+	rounds := 1 // from what was estimated before
 	if r.noise.scale == nil {
-		rounds = 3
+		rounds = 2
 		r.noise.scale = make([]float32, n)
 		for i := range r.noise.scale {
 			r.noise.scale[i] = 1
@@ -273,7 +278,7 @@ func (r *reader) estimateNoise(s *blocks, mean [][64]float32, b *bins, act []int
 			count++
 		}
 	}
-	step := max(1, count/1500)
+	step := max(1, count/1200)
 	ratio := make([]float32, n)
 	for range rounds {
 		var sum [64]float64

@@ -14,6 +14,7 @@ type reader struct {
 	v     window
 	raw   []float32 // the suspect on the window
 	use   []bool    // window pixels inside both pictures
+	open  []bool    // of them those that nothing seems to cover
 	quant *[64]uint16
 	round *Rounded
 
@@ -175,23 +176,27 @@ func (r *reader) mapReference(ctx context.Context) error {
 		}
 	}
 	best := cubic
+	r.plain = r.v.mapped(clamped, best)
+	r.open = (&stage{w: r.v.w, h: r.v.h, plain: r.plain, use: r.use}).uncovered(r.raw)
 	sx, sy := r.v.t.sizes()
 	if min(sx, sy) < 0.95 {
-		least := math.Inf(1)
-		for _, k := range []kernel{cubic, hat, box, lanczos, nearby} {
+		least, chosen := math.Inf(1), r.plain
+		for i, k := range []kernel{cubic, hat, box, lanczos, nearby} {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			e := r.v.mapped(clamped, k)
-			g := newStage(e, r.use, r.v.w, r.v.h)
+			e := r.plain
+			if i > 0 {
+				e = r.v.mapped(clamped, k)
+			}
+			g := newStage(e, r.open, r.v.w, r.v.h)
 			var m model
 			g.fitTone(&m, e, r.raw)
-			if res := g.fitFilter(&m, r.raw); res < least || r.plain == nil {
-				least, best, r.plain = res, k, e
+			if res := g.fitFilter(&m, r.raw); res < least {
+				least, best, chosen = res, k, e
 			}
 		}
-	} else {
-		r.plain = r.v.mapped(clamped, best)
+		r.plain = chosen
 	}
 	r.cells = newCells(r.ref.Grid, r.v)
 	n := r.cells.colours
@@ -213,12 +218,13 @@ func (r *reader) mapReference(ctx context.Context) error {
 // suspect's quantiser bins allow.
 func (r *reader) enact(ctx context.Context) error {
 	v := r.v
-	g := newStage(r.plain, slices.Clone(r.use), v.w, v.h)
+	g := newStage(r.plain, r.open, v.w, v.h)
 	by, suspect, bins := r.blocks()
 	fitted := g.plain
 	target := r.raw
 	var m model
 	slope := make([]float32, v.w*v.h)
+	shifts := make([][2]padded, len(r.halves))
 	const rounds = 2
 	for round := range rounds {
 		if err := ctx.Err(); err != nil {
@@ -235,7 +241,7 @@ func (r *reader) enact(ctx context.Context) error {
 		for i, f := range fitted {
 			r.p[i], slope[i] = m.at(f)
 		}
-		g.leaveOut(r.p, target, r.use)
+		g.leaveOut(r.p, target, r.open)
 		d := g.fitDrift(r.p, target, r.cells.driftSize())
 		d.run(r.p, slope, v.w, v.h)
 		for i := range r.p {
@@ -245,10 +251,13 @@ func (r *reader) enact(ctx context.Context) error {
 			return err
 		}
 		r.h = r.h[:0]
-		for _, half := range r.halves {
+		for c, half := range r.halves {
 			h := half
 			if m.filters {
-				h = g.run(&m, g.pair(half))
+				if shifts[c][0].pix == nil {
+					shifts[c] = g.pair(half)
+				}
+				h = g.run(&m, shifts[c])
 			}
 			out := make([]float32, len(h))
 			for i, f := range h {
@@ -279,6 +288,48 @@ func (r *reader) blocks() (base, blocks, *bins) {
 	}
 	s := transformed(r.raw, r.v.w, r.v.h, whole8)
 	return whole8, s, newBins(&s, r.quant, r.raw, r.use, r.v.w)
+}
+
+// uncovered are the stage's pixels without the blocks whose mean no tone curve
+// explains: bars, captions and stickers. A filter leaves the mean of a block nearly alone, so
+// that nothing is left out here which fitFilter has to see.
+func (g *stage) uncovered(target []float32) []bool {
+	inside := g.use
+	bw := g.w / 8
+	for range 3 {
+		var m model
+		g.fitTone(&m, g.plain, target)
+		sum, n := make([]float32, bw*(g.h/8)), make([]float32, bw*(g.h/8))
+		for y := 0; y < g.h; y += 2 {
+			for x := range g.w {
+				if i := y*g.w + x; inside[i] {
+					v, _ := m.at(g.plain[i])
+					sum[y/8*bw+x/8] += target[i] - v
+					n[y/8*bw+x/8]++
+				}
+			}
+		}
+		var sizes []float32
+		for b := range sum {
+			if n[b] > 0 {
+				sum[b] = float32(math.Abs(float64(sum[b] / n[b])))
+				sizes = append(sizes, sum[b])
+			}
+		}
+		if len(sizes) == 0 {
+			return inside
+		}
+		slices.Sort(sizes)
+		limit := max(5, 6*sizes[len(sizes)/2])
+		g.use = make([]bool, len(inside))
+		for y := range g.h {
+			for x := range g.w {
+				i := y*g.w + x
+				g.use[i] = inside[i] && sum[y/8*bw+x/8] < limit
+			}
+		}
+	}
+	return g.use
 }
 
 // leaveOut takes pixels out of the fits that no re-enactment explains: captions,

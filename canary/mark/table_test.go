@@ -33,7 +33,7 @@ type planted struct {
 
 const guilty = canary.Viewer(70_001)
 
-// plant prepares photos, at most n of them (0: all), spread over the folder.
+// plant prepares photos, at most n of them (0: all), spread over the folder from its first to its last.
 func plant(t testing.TB, dir string, n int) []*planted {
 	t.Helper()
 	paths := testkit.Photos(t)
@@ -43,7 +43,7 @@ func plant(t testing.TB, dir string, n int) []*planted {
 	if n > 0 && n < len(paths) {
 		var some []string
 		for i := range n {
-			some = append(some, paths[i*len(paths)/n])
+			some = append(some, paths[i*(len(paths)-1)/max(1, n-1)])
 		}
 		paths = some
 	}
@@ -174,11 +174,18 @@ func chosen(name string) bool {
 	return only == "" || slices.Contains(strings.Split(only, ";"), name)
 }
 
-// TestReadTable reads attacked renditions, the transform given, and prints per
-// attack median and worst bits of the right account. BIRDRING_COUNT=0 takes all photos.
-func TestReadTable(t *testing.T) {
+// TestTables reads what foreign programs make of photos, with a ring and without one, side by
+// side. BIRDRING_COUNT=0 takes all photos.
+func TestTables(t *testing.T) {
 	dir := kept(t)
 	photos := plant(t, dir, some(t, 2))
+	t.Run("ringed", func(t *testing.T) { t.Parallel(); readTable(t, dir, photos) })
+	t.Run("unringed", func(t *testing.T) { t.Parallel(); unringedTable(t, dir, photos) })
+}
+
+// readTable reads attacked renditions, the transform given, and prints per
+// attack median and worst bits of the right account.
+func readTable(t *testing.T, dir string, photos []*planted) {
 	for i, a := range attacks {
 		if !chosen(a.name) || testing.Short() && i >= 7 {
 			continue
@@ -207,10 +214,8 @@ func TestReadTable(t *testing.T) {
 	}
 }
 
-// TestUnringedTable reads originals that carry no ring: never marked.
-func TestUnringedTable(t *testing.T) {
-	dir := kept(t)
-	photos := plant(t, dir, some(t, 2))
+// unringedTable reads originals that carry no ring: never marked.
+func unringedTable(t *testing.T, dir string, photos []*planted) {
 	for i, a := range attacks {
 		if !chosen(a.name) || testing.Short() && i >= 7 {
 			continue

@@ -95,6 +95,9 @@ func matrix(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.printMatrix(plan, cells)
+	if err := b.printBounds(ctx, plan, cells); err != nil {
+		return err
+	}
 	b.printf("%d of %d pairs of picture and change were measured (planned: every change on all held-out pictures, on %d in %d of the others; time allowed %.0f %% of it)\n\n",
 		done, len(pics)*len(plan.Singles), tunedRounds, rounds, share(done, planned))
 	return nil

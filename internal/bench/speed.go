@@ -173,6 +173,15 @@ func traceSpeed(ctx context.Context, b *bench, p *assay.Picture, _ image.Image, 
 	}
 	b.ratio(fmt.Sprintf("a trace of a JPEG 75 copy among %d accounts", b.accounts), took[0], "s", 1)
 	b.ratio("the same to libjpeg-turbo's decode and encode", took[0]/(lib.encode+lib.decode), "x", 0)
+	if made, err = change.ByName("combo_clone").Make(served, 1); err != nil {
+		return err
+	}
+	req := registry.TraceRequest{Name: "speed", Data: made.Data, CapturedAt: time.Now().Add(time.Hour)}
+	took, err = byTurns(func() error { _, err := b.bed.Reg.Trace(ctx, req); return err })
+	if err != nil {
+		return err
+	}
+	b.ratio("a trace of what the clone-site combination left of it", took[0], "s", 1)
 	return nil
 }
 

@@ -9,10 +9,11 @@ import (
 	"birdring/internal/demo/paint"
 )
 
-// Split takes a folder's JPEG photos apart: every second one is planted, of the
+// Split takes a folder's JPEG photos apart: every second one is planted - those with an even
+// number, or with fresh those with an odd one, on which nothing was ever mended -, of the
 // others two thirds are cut into distractors and one third is nobody's. Without a
 // folder, or with fewer than six photos in it, scenes are painted.
-func Split(folder string) (o Options, err error) {
+func Split(folder string, fresh bool) (o Options, err error) {
 	var all []image.Image
 	if folder != "" {
 		paths, err := filepath.Glob(filepath.Join(folder, "*.jpg"))
@@ -34,6 +35,9 @@ func Split(folder string) (o Options, err error) {
 		}
 	}
 	for i, img := range all {
+		if fresh {
+			i++
+		}
 		switch {
 		case i%2 == 1:
 			o.Photos = append(o.Photos, img)

@@ -21,23 +21,24 @@ import (
 func main() {
 	photos := flag.String("photos", "", "folder of JPEG photos; default $BIRDRING_PHOTOS, else ../shared/photos, else painted ones")
 	planted := flag.Int("planted", 100_000, "pictures in the index")
+	fresh := flag.Bool("fresh", false, "plant the other half of the photos, which nothing was mended on")
 	seed := flag.Uint64("seed", 1, "of the distractors")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *photos, *planted, *seed); err != nil {
+	if err := run(ctx, *photos, *fresh, *planted, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "recall:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, folder string, planted int, seed uint64) error {
+func run(ctx context.Context, folder string, fresh bool, planted int, seed uint64) error {
 	for _, dir := range []string{os.Getenv("BIRDRING_PHOTOS"), "../shared/photos"} {
 		if _, err := os.Stat(dir); folder == "" && dir != "" && err == nil {
 			folder = dir
 		}
 	}
-	o, err := recall.Split(folder)
+	o, err := recall.Split(folder, fresh)
 	if err != nil {
 		return err
 	}
