@@ -1,6 +1,9 @@
 package canary
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // A rendition has a fixed length and every byte of it belongs to one segment. So
 // one rendition, the base, is kept whole, and beside it every segment's other
@@ -95,7 +98,8 @@ func (f *forms) one(slot uint32) bool { return f.ones[slot>>6]>>(slot&63)&1 == 1
 
 // variant is the rendition of zeros only (v 0) or ones only (v 1).
 func (f *forms) variant(v uint64) []byte {
-	s := &scratch{word: make([]uint64, len(f.ones))}
+	s := newScratch(len(f.ones))
+	defer scratches.Put(s)
 	for i := range s.word {
 		s.word[i] = -v
 	}
@@ -105,15 +109,19 @@ func (f *forms) variant(v uint64) []byte {
 }
 
 // render writes the rendition that the scratch's word chooses, bit by slot, to
-// out, as long as the base.
+// out, as long as the base. While a block is written the next one's flips are on
+// their way: chosen ones lie too far apart for a processor to foresee them.
 func (f *forms) render(out []byte, s *scratch) {
 	s.unpack(f.ones)
 	copied := 0
+	next := s.choose(f, 0)
 	for at := 0; at < len(f.flips); at += blockFlips {
-		end := min(at+blockFlips, len(f.flips))
-		to := int(f.flips[end-1].to) + flipBytes
+		chosen := next
+		next = s.choose(f, at+blockFlips)
+		flips := f.flips[at:min(at+blockFlips, len(f.flips))]
+		to := int(flips[len(flips)-1].to) + flipBytes
 		copied += copy(out[copied:to], f.base[copied:to])
-		write(out, f.flips[at:end], s.choose(f.slots[at:end]))
+		write(out, flips, chosen)
 	}
 	copy(out[copied:], f.base[copied:])
 	for i := range f.rests {
@@ -126,8 +134,23 @@ func (f *forms) render(out []byte, s *scratch) {
 // scratch is room for making one rendition.
 type scratch struct {
 	word   []uint64
-	bits   [1 << 16]byte // by slot: 1 where the word differs from the base's
-	chosen [blockFlips + 1]uint16
+	bits   [1 << 16]byte             // by slot: 1 where the word differs from the base's
+	lists  [2][blockFlips + 1]uint16 // flips chosen in a block, by turns
+	loaded uint32                    // what keeps load from being left out
+}
+
+// scratches is shared by all pictures: what one of them left is in the cache still
+// when the next is asked for, while its own, used long ago, is not.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// newScratch returns room for a word of n.
+func newScratch(n int) *scratch {
+	s := scratches.Get().(*scratch)
+	if cap(s.word) < n {
+		s.word = make([]uint64, n)
+	}
+	s.word = s.word[:n]
+	return s
 }
 
 // spread[b] are the bits of b, one a byte, the lowest first.
@@ -151,18 +174,40 @@ func (s *scratch) unpack(ones []uint64) {
 	}
 }
 
-// choose lists which of a block's slots have their bit set, without a branch
-// that nobody can predict. It and write are functions of their own because the
-// compiler then keeps everything in registers.
+// choose lists the flips of the block that begins with flip at whose slots have
+// their bit set, and begins to load them.
+func (s *scratch) choose(f *forms, at int) []uint16 {
+	if at >= len(f.flips) {
+		return nil
+	}
+	end := min(at+blockFlips, len(f.flips))
+	list := &s.lists[at/blockFlips&1]
+	chosen := list[:pick(list, f.slots[at:end], &s.bits)]
+	s.loaded += load(f.flips[at:end], chosen)
+	return chosen
+}
+
+// pick lists the slots that have their bit set, without a branch that nobody can
+// predict. It, load and write are functions of their own because the compiler then
+// keeps everything in registers.
 //
 //go:noinline
-func (s *scratch) choose(slots []uint16) []uint16 {
-	n := 0
+func pick(list *[blockFlips + 1]uint16, slots []uint16, bits *[1 << 16]byte) (n int) {
 	for i, slot := range slots {
-		s.chosen[n] = uint16(i)
-		n += int(s.bits[slot])
+		list[n] = uint16(i)
+		n += int(bits[slot])
 	}
-	return s.chosen[:n]
+	return n
+}
+
+// load touches the chosen flips, waiting for none.
+//
+//go:noinline
+func load(flips []flip, chosen []uint16) (sum uint32) {
+	for _, i := range chosen {
+		sum += flips[i].to
+	}
+	return sum
 }
 
 // write writes the chosen flips: in pieces of 16 bytes, the widest that the

@@ -2,7 +2,6 @@ package canary
 
 import (
 	"fmt"
-	"sync"
 
 	"birdring/canary/ring"
 )
@@ -11,7 +10,6 @@ import (
 type Renderer struct {
 	picture *Picture // its forms lie as the codebook likes them
 	book    *ring.Book
-	pool    sync.Pool // *scratch
 }
 
 // NewRenderer binds a picture to its codebook; key is its 32-byte picture key.
@@ -23,9 +21,7 @@ func NewRenderer(p *Picture, key []byte) (*Renderer, error) {
 	}
 	own := *p
 	own.forms = newForms([2][]byte{p.variant(0), p.variant(1)}, p.starts, book.Order(), likely(book))
-	r := &Renderer{picture: &own, book: book}
-	r.pool.New = func() any { return &scratch{word: make([]uint64, book.Words())} }
-	return r, nil
+	return &Renderer{&own, book}, nil
 }
 
 // likely is the codeword of the likelier bits.
@@ -54,7 +50,7 @@ func (r *Renderer) Memory() int {
 // Append appends viewer v's rendition to dst: every segment in the variant that
 // the ring chooses. It allocates nothing if dst has room for Size more bytes.
 func (r *Renderer) Append(dst []byte, v Viewer) []byte {
-	s := r.pool.Get().(*scratch)
+	s := newScratch(r.book.Words())
 	r.book.Codeword(s.word, uint64(v))
 	from, n := len(dst), r.picture.size
 	if cap(dst)-from < n {
@@ -64,6 +60,6 @@ func (r *Renderer) Append(dst []byte, v Viewer) []byte {
 	}
 	dst = dst[:from+n]
 	r.picture.forms.render(dst[from:], s)
-	r.pool.Put(s)
+	scratches.Put(s)
 	return dst
 }
