@@ -39,8 +39,7 @@ const segmentArea = 256
 const mostSegments = 1<<16 - 64
 
 // flatBytes is the mean number of bytes of a segment below which segments are
-// made twice as long: several short ones meet in a line of 64 bytes, and
-// choosing costs more than copying.
+// made twice as long: choosing costs more than copying then.
 const flatBytes = 56
 
 // Picture is a photo prepared once: two variants of every segment, brought to
