@@ -31,7 +31,7 @@ const maxID = 40
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// MarshalBinary returns the picture in format BRP1. No key is in it.
+// MarshalBinary returns the picture in format BRP2. No key is in it.
 func (p *Picture) MarshalBinary() ([]byte, error) {
 	if len(p.ID) > maxID {
 		return nil, fmt.Errorf("picture id of %d bytes: at most %d", len(p.ID), maxID)
@@ -120,7 +120,7 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 // rest is known to be long enough for it.
 func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 	m := p.Grid().Segments()
-	if int64(len(rest)) < int64(m)+1+size {
+	if size < flipBytes || int64(len(rest)) < int64(m)+1+size {
 		return errors.New("prepared picture is cut off")
 	}
 	p.starts = make([]uint32, m+1)
@@ -141,6 +141,6 @@ func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 	ones := bytes.Clone(rest[:size])
 	copy(ones[first:last], rest[size:])
 	p.size = int(size)
-	p.forms = newForms([2][]byte{rest[:size], ones}, p.starts)
+	p.forms = p.plainForms([2][]byte{rest[:size], ones})
 	return nil
 }

@@ -35,9 +35,11 @@ const quality = 90
 // segmentArea is the least area of a segment in pixels: 16 x 16, one MCU of 4:2:0.
 const segmentArea = 256
 
+// mostSegments is above what any picture needs: a codeword of 8 kB.
+const mostSegments = 1<<16 - 64
+
 // flatBytes is the mean number of bytes of a segment below which segments are
-// made twice as long: several short ones meet in a line of 64 bytes, and
-// choosing costs more than copying.
+// made twice as long: choosing costs more than copying then.
 const flatBytes = 56
 
 // Picture is a photo prepared once: two variants of every segment, brought to
@@ -119,7 +121,7 @@ func gridFor(f *jpeg.Frame, plainBytes int) mark.Grid {
 	g := mark.Grid{W: f.W, H: f.H, MCU: w, Row: h, Run: max(1, segmentArea/(w*h))}
 	long := g
 	long.Run *= 2
-	if n := g.Segments(); n > mostRendered || plainBytes < flatBytes*n && long.Segments() >= minSegments {
+	if n := g.Segments(); n > mostSegments || plainBytes < flatBytes*n && long.Segments() >= minSegments {
 		return long
 	}
 	return g
@@ -175,7 +177,7 @@ func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
 	for i, at := range pair.Off {
 		p.starts[i] = uint32(at)
 	}
-	p.forms = newForms(pair.Files, p.starts)
+	p.forms = p.plainForms(pair.Files)
 	return p
 }
 
@@ -191,7 +193,17 @@ func (p *Picture) Grid() mark.Grid {
 }
 
 // variant is the rendition of zeros only or of ones only.
-func (p *Picture) variant(v int) []byte { return p.forms.variant(v, p.starts, p.size) }
+func (p *Picture) variant(v int) []byte { return p.forms.variant(uint64(v)) }
+
+// plainForms are forms as they lie before a codebook is known: the base is
+// variant 0, the segments stand in their own order.
+func (p *Picture) plainForms(files [2][]byte) *forms {
+	order := make([]uint32, p.Segments())
+	for k := range order {
+		order[k] = uint32(k)
+	}
+	return newForms(files, p.starts, order, make([]uint64, (len(order)+63)/64))
+}
 
 // Reference is the original as the reader needs it: mean and half difference of
 // the two variants, from the coefficients really written, not rounded to 8 bits.

@@ -143,7 +143,7 @@ func (r *Registry) load(num uint32) (*prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepared picture %s: %w", id, err)
 	}
-	return &prepared{p, renderer}, nil
+	return &prepared{renderer.Picture(), renderer}, nil
 }
 
 func (r *Registry) pictureFile(id string) string {

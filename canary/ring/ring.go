@@ -153,8 +153,11 @@ type Book struct {
 	blocks int      // AES blocks of a viewer in the main stream
 	heads  cipher.Block
 	tails  cipher.Block
-	pool   sync.Pool // *scratch
 }
+
+// scratches is shared by all books: what one of them left is in the cache still
+// when the next is asked, while its own, used long ago, is not.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // scratch is room for one viewer's keystream.
 type scratch struct {
@@ -202,7 +205,6 @@ func NewBook(key []byte, code Code, m int) (*Book, error) {
 	if err := b.drawOrder(key); err != nil {
 		return nil, err
 	}
-	b.pool.New = func() any { return &scratch{stream: make([]byte, 64+b.blocks*aes.BlockSize)} }
 	return b, nil
 }
 
@@ -322,11 +324,22 @@ func (c class) p() float64 {
 // Codeword writes the ring of viewer v into dst, len(dst) = Words(): the bit of
 // code position i is bit i&63 of word i>>6. It does not allocate.
 func (b *Book) Codeword(dst []uint64, v uint64) {
-	s := b.pool.Get().(*scratch)
+	s := b.newScratch()
 	s.fill(b.heads, s.stream[:64], v, 4)
 	s.fill(b.tails, s.stream[64:], v, uint64(b.blocks))
 	b.assemble(dst, s.stream[:64], s.stream[64:])
-	b.pool.Put(s)
+	scratches.Put(s)
+}
+
+// newScratch returns room for one viewer of the book.
+func (b *Book) newScratch() *scratch {
+	s := scratches.Get().(*scratch)
+	n := 64 + b.blocks*aes.BlockSize
+	if cap(s.stream) < n {
+		s.stream = make([]byte, n)
+	}
+	s.stream = s.stream[:n]
+	return s
 }
 
 // fill writes the keystream of viewer v, n blocks long.

@@ -29,13 +29,20 @@ import (
 	"birdring/internal/demo/paint"
 )
 
-// Result is how well files could be told apart. An AUC of .5 is guessing, 1 is certainty.
+// AUC is how well files were told apart by a logistic regression and by boosted
+// decision stumps: .5 is guessing, 1 is certainty.
+type AUC struct{ Logistic, Stumps float64 }
+
+// Stronger is the better of the two.
+func (a AUC) Stronger() float64 { return max(a.Logistic, a.Stumps) }
+
+// Result is how well files could be told apart.
 type Result struct {
-	Pairs   int     // ringed files, each with ordinary ones of the same pixels
-	Photos  int     // that they were cut from; none is in both training and judgement
-	Own     float64 // AUC against files of our own encoder without a ring
-	Foreign float64 // against libjpeg's files; NaN without cjpeg
-	Known   float64 // control: against ordinary files with one coefficient in thirty off by one, which must be told
+	Pairs   int // ringed files, each with ordinary ones of the same pixels
+	Photos  int // that they were cut from; none is in both training and judgement
+	Own     AUC // against files of our own encoder without a ring
+	Foreign AUC // against libjpeg's files; NaN without cjpeg
+	Known   AUC // control: ordinary files against the same with one coefficient in thirty off by one, which must be told
 }
 
 // cutsPerPhoto is how many pictures are cut from a photo.
@@ -79,7 +86,7 @@ func Measure(ctx context.Context, photos []string, log io.Writer) (Result, error
 	if len(all) < 20 {
 		return Result{}, errors.New("tell: fewer than 20 pictures took a ring: more photos are needed")
 	}
-	r := Result{Pairs: len(all), Photos: len(sources), Foreign: math.NaN()}
+	r := Result{Pairs: len(all), Photos: len(sources), Foreign: AUC{math.NaN(), math.NaN()}}
 	ringed := func(s *sample) []float64 { return s.ringed }
 	own := func(s *sample) []float64 { return s.own }
 	r.Own = judge(all, own, ringed)
@@ -225,32 +232,34 @@ func libjpeg(ctx context.Context, cjpeg string, img image.Image) ([]byte, error)
 	return out, nil
 }
 
-// penalties of the regression; the one that does best within the training photos is used.
-var penalties = []float64{3, 30, 300}
+// judge lets both families of learners try and returns what each reaches.
+func judge(all []sample, ordinary, ringed func(*sample) []float64) AUC {
+	return AUC{crossed(all, ordinary, ringed, regressions), crossed(all, ordinary, ringed, boosts)}
+}
 
-// judge leaves every fifth photo out in turn, trains on the others and scores its
+// crossed leaves every fifth photo out in turn, trains on the others and scores its
 // files; the scores of all turns, which are alike in size, make one AUC.
-func judge(all []sample, ordinary, ringed func(*sample) []float64) float64 {
+func crossed(all []sample, ordinary, ringed func(*sample) []float64, family []learner) float64 {
 	const folds = 5
 	var scores []float64
 	var labels []bool
 	for fold := range folds {
 		train := func(s *sample) bool { return s.photo%folds != fold }
 		inner := func(s *sample) bool { return train(s) && s.photo/folds%3 != 0 }
-		best, penalty := 0.0, penalties[0]
-		for _, lambda := range penalties {
-			got, label := fitAndScore(all, ordinary, ringed, inner, func(s *sample) bool { return train(s) && !inner(s) }, lambda)
+		best, chosen := 0.0, family[0]
+		for _, l := range family {
+			got, label := fitAndScore(all, ordinary, ringed, inner, func(s *sample) bool { return train(s) && !inner(s) }, l)
 			if a := auc(got, label); a > best {
-				best, penalty = a, lambda
+				best, chosen = a, l
 			}
 		}
-		got, label := fitAndScore(all, ordinary, ringed, train, func(s *sample) bool { return !train(s) }, penalty)
+		got, label := fitAndScore(all, ordinary, ringed, train, func(s *sample) bool { return !train(s) }, chosen)
 		scores, labels = append(scores, got...), append(labels, label...)
 	}
 	return auc(scores, labels)
 }
 
-func fitAndScore(all []sample, ordinary, ringed func(*sample) []float64, train, judged func(*sample) bool, lambda float64) ([]float64, []bool) {
+func fitAndScore(all []sample, ordinary, ringed func(*sample) []float64, train, judged func(*sample) bool, l learner) ([]float64, []bool) {
 	collect := func(which func(*sample) bool) (x [][]float64, label []bool) {
 		for i := range all {
 			if s := &all[i]; which(s) {
@@ -264,13 +273,13 @@ func fitAndScore(all []sample, ordinary, ringed func(*sample) []float64, train, 
 	for i := range x {
 		x[i] = scale.scale(x[i])
 	}
-	w := logistic(x, label, lambda)
+	score := l(x, label)
 	x, label = collect(judged)
 	scores := make([]float64, len(x))
 	for i, row := range x {
-		scores[i] = dot(w, scale.scale(row))
+		scores[i] = score(scale.scale(row))
 	}
-	// Logits of one turn to ranks: turns differ in scale.
+	// Scores of one turn to ranks: turns differ in scale.
 	order := slices.Sorted(slices.Values(scores))
 	for i, s := range scores {
 		at, _ := slices.BinarySearch(order, s)

@@ -1,4 +1,4 @@
-// Command tell trains a classifier to tell ringed files from ordinary ones and
+// Command tell trains classifiers to tell ringed files from ordinary ones and
 // prints how well it does on photos it was not trained on.
 //
 //	go run ./internal/bench/tell -photos DIR
@@ -24,7 +24,13 @@ func main() {
 	if err == nil {
 		var r tell.Result
 		if r, err = tell.Measure(ctx, photos, os.Stderr); err == nil {
-			fmt.Printf("{\"pairs\":%d,\"photos\":%d,\"auc_own\":%.3f,\"auc_libjpeg\":%.3f,\"auc_control\":%.3f}\n", r.Pairs, r.Photos, r.Own, r.Foreign, r.Known)
+			for _, row := range []struct {
+				name string
+				auc  tell.AUC
+			}{{"own encoder", r.Own}, {"libjpeg-turbo", r.Foreign}, {"control", r.Known}} {
+				fmt.Printf("{\"against\":%q,\"pairs\":%d,\"photos\":%d,\"auc\":%.3f,\"logistic\":%.3f,\"stumps\":%.3f}\n",
+					row.name, r.Pairs, r.Photos, row.auc.Stronger(), row.auc.Logistic, row.auc.Stumps)
+			}
 		}
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ func splice(files [2][]byte, starts []uint32, word []uint64, order []uint32) []b
 // segmented makes a picture of random bytes whose segments have lengths drawn by length.
 func segmented(rng *rand.Rand, m int, length func() int) (*Picture, [2][]byte) {
 	p := &Picture{ID: "p", Code: ring.D, MCU: [2]int{16, 16}, Run: 1}
-	at := 1 + rng.IntN(700)
+	at := flipBytes + rng.IntN(700)
 	for range m {
 		p.starts = append(p.starts, uint32(at))
 		at += max(1, length())
@@ -38,7 +38,7 @@ func segmented(rng *rand.Rand, m int, length func() int) (*Picture, [2][]byte) {
 	for i := p.starts[0]; i < p.starts[m]; i++ {
 		files[1][i] ^= byte(1 + rng.IntN(255))
 	}
-	p.forms = newForms(files, p.starts)
+	p.forms = p.plainForms(files)
 	return p, files
 }
 
@@ -79,8 +79,8 @@ func TestRenditionsAreSplices(t *testing.T) {
 	}
 }
 
-// FuzzLines cuts at arbitrary places.
-func FuzzLines(f *testing.F) {
+// FuzzFlips cuts at arbitrary places.
+func FuzzFlips(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 1, 1, 60, 3, 200}, uint64(1))
 	f.Add(bytes.Repeat([]byte{5}, 300), uint64(2))
 	f.Fuzz(func(t *testing.T, lengths []byte, seed uint64) {
@@ -108,7 +108,7 @@ func TestGridsFitTheRenderer(t *testing.T) {
 		d := jpeg.Default(90)
 		d.Across, d.Down = mcu[0], mcu[1]
 		f := &jpeg.Frame{W: maxSide, H: maxSide, Dialect: d}
-		if g := gridFor(f, 1<<30); g.Segments() > mostRendered || g.Segments() < mostRendered/3 {
+		if g := gridFor(f, 1<<30); g.Segments() > mostSegments || g.Segments() < mostSegments/3 {
 			t.Errorf("MCUs of %v blocks: %d segments", mcu, g.Segments())
 		}
 		f.W, f.H = 400, 400
