@@ -38,8 +38,8 @@ func TestHushFollowsThePhoto(t *testing.T) {
 	}
 }
 
-// A quarter of the rows foretells what equalising and rounding cost the whole, so
-// that most pictures are written once.
+// A quarter of the rows foretells what equalising and rounding cost the whole, to
+// what the search may be off by, so that most pictures are written once.
 func TestRowsForetellTheWhole(t *testing.T) {
 	for _, scene := range []uint64{1, 2} {
 		s := newSource(paint.Scene(scene, 640, 480), jpeg.Default(quality))
@@ -49,7 +49,7 @@ func TestRowsForetellTheWhole(t *testing.T) {
 		}
 		whole := newTuner(s, plan)
 		gain := whole.gainFor(targetPSNR + whole.lost())
-		if got := whole.psnr(whole.worst(whole.write(gain))); math.Abs(got-targetPSNR) > 0.15 {
+		if got := whole.psnr(whole.worst(whole.write(gain))); math.Abs(got-targetPSNR) > slackPSNR {
 			t.Errorf("scene %d: %.2f dB, %.2f were aimed at", scene, got, targetPSNR)
 		}
 	}

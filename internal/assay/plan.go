@@ -113,7 +113,14 @@ func unreadable(f change.Format) string {
 	if f == change.AsIs {
 		return ""
 	}
-	data, err := f.Encode(image.NewRGBA(image.Rect(0, 0, 32, 32)))
+	probe := image.NewRGBA(image.Rect(0, 0, 64, 64))
+	for i := range probe.Pix { // opaque, and with something in it, as photos are
+		probe.Pix[i] = uint8(64 + i/4%64)
+		if i%4 == 3 {
+			probe.Pix[i] = 255
+		}
+	}
+	data, err := f.Encode(probe)
 	if err == nil {
 		_, err = decode.Decode(context.Background(), data, decode.Default())
 	}
