@@ -158,8 +158,12 @@ func Marshal(k *canary.Keyring, kms string) ([]byte, error) {
 			KeyId:   uint32(e.Number), Status: tinkpb.KeyStatusType_ENABLED, OutputPrefixType: tinkpb.OutputPrefixType_RAW,
 		})
 	}
+	plain, err := proto.Marshal(set)
+	if err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
-	handle, err := insecurecleartextkeyset.Read(&keyset.MemReaderWriter{Keyset: set})
+	handle, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(plain)))
 	if err != nil {
 		return nil, err
 	}
