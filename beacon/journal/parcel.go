@@ -178,6 +178,13 @@ func (j *Journal) Source() (string, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("name of journal %s: %w", j.dir, err)
 	}
+	return j.Rename()
+}
+
+// Rename draws a new name for a journal: places in it come again with other
+// records, because its files were removed or copied.
+func (j *Journal) Rename() (string, error) {
+	path := filepath.Join(j.dir, "source")
 	draw := make([]byte, 12)
 	rand.Read(draw) // never fails
 	name := hex.EncodeToString(draw)
