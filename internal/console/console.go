@@ -44,6 +44,7 @@ type Console struct {
 	log       *slog.Logger
 	beacon    *beacon.Stats
 	journal   *journal.Journal
+	streams   *streams        // nil if there are none
 	ctx       context.Context // of questions that come without one
 	sessions  sessions
 	pages     *template.Template
@@ -134,6 +135,9 @@ func (c *Console) health(ctx context.Context) (health, error) {
 		if err := c.beacon.Err(); err != nil {
 			out.OK, out.Problems = false, append(out.Problems, err.Error())
 		}
+	}
+	if more := c.streams.problems(); len(more) > 0 {
+		out.OK, out.Problems = false, append(out.Problems, more...)
 	}
 	if c.journal != nil {
 		if held, quota := c.journal.Held(); quota > 0 && held > quota/2 {

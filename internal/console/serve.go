@@ -23,6 +23,7 @@ import (
 	"birdring/beacon/visit"
 	"birdring/canary"
 	"birdring/registry"
+	"birdring/registry/stream"
 )
 
 // ServeOptions of Serve.
@@ -39,6 +40,8 @@ type ServeOptions struct {
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
 	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
+	Stream    string                // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string              // topics told on it: hits, attributions
 	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
@@ -58,6 +61,7 @@ type server struct {
 	journal *journal.Journal
 	stats   *beacon.Stats
 	neutral atomic.Bool // every picture is the neutral copy
+	streams *streams    // nil without --stream
 	log     *slog.Logger
 }
 
@@ -107,6 +111,18 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats, Journal: j})
 	if err != nil {
 		return err
+	}
+	if err := reg.SetTelling(ctx, o.Tell); err != nil {
+		return err
+	}
+	if o.Stream != "" {
+		broker, err := stream.Open(o.Stream)
+		if err != nil {
+			return err
+		}
+		defer broker.Close()
+		s.streams = &streams{server: s, console: console, stream: broker, tell: o.Tell}
+		console.streams = s.streams
 	}
 	return s.run(ctx, listener, console, token)
 }
@@ -235,6 +251,13 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
 	part("leads", s.followLeads)
+	if s.streams != nil {
+		part("hits of edges", s.streams.journals)
+		part("exposures", s.streams.exposures)
+		for _, topic := range s.streams.tell {
+			part("telling "+topic, s.streams.told(topic))
+		}
+	}
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}

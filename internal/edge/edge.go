@@ -44,15 +44,15 @@ type Options struct {
 	DNS         string           // address of the DNS beacon, "" for none
 	Zone        string           // its zone
 	PublicURL   string           // where links point; "" is what the export says
-	Name        beacon.DNSConfig // own records, answers and limits of the DNS beacon; the rest is filled in
+	Name        beacon.DNSConfig `json:"-"` // own records, answers and limits of the DNS beacon; the rest is filled in
 	Journal     journal.Options
 	Proxies     []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert     string         // files of certificate and key for HTTP; "" for none
 	TLSKey      string
-	Registry    string // URL of a registry's API, asked for viewers without a pass; "" for none
-	RegistryKey string // its bearer key, of role platform
-	Log         *slog.Logger
-	Ready       func(Ready) // called once when everything answers
+	Registry    string       // URL of a registry's API, asked for viewers without a pass; "" for none
+	RegistryKey string       // its bearer key, of role platform
+	Log         *slog.Logger `json:"-"`
+	Ready       func(Ready)  `json:"-"` // called once when everything answers
 }
 
 // Ready says where an edge is reached.
