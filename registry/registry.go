@@ -24,7 +24,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"birdring/beacon/visit"
@@ -80,7 +79,6 @@ type Registry struct {
 	ingestion ingestState
 	folding   folding
 	visit     *visit.Rules
-	sending   sync.Mutex // held while deliveries of this process are under way
 }
 
 // Open opens the registry in dir.
@@ -152,6 +150,14 @@ func (r *Registry) Close() error {
 
 // Keyring returns the keys.
 func (r *Registry) Keyring() *canary.Keyring { return r.keys }
+
+// DatabaseURL is the postgres:// URL of the registry, "" if it is a file in its folder.
+func (r *Registry) DatabaseURL() string {
+	if sqlstore.IsURL(r.database) {
+		return r.database
+	}
+	return ""
+}
 
 // Dir returns the data folder.
 func (r *Registry) Dir() string { return r.dir }
