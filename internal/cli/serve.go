@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,8 +25,8 @@ func (a *app) serveCommand() *cobra.Command {
 		publicText: "how viewers reach --http (default: its own address)", journalText: "to be taken in",
 	}
 	var known, ranges []string
-	var follow bool
-	var allow []string
+	var work jobFlags
+	var idle bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
@@ -42,12 +43,12 @@ func (a *app) serveCommand() *cobra.Command {
 					return usagef("--stream: %v", err)
 				}
 			}
-			return f.check()
+			return errors.Join(f.check(), work.check())
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&follow, "follow-leads", false, "scan pages that hits name as their origin")
-	cmd.Flags().StringArrayVar(&allow, "allow", nil, "CIDR:PORT that --follow-leads may call although private, repeatable")
+	work.add(cmd)
+	cmd.Flags().BoolVar(&idle, "no-worker", false, "leave scans, probes and alerts to birdring worker")
 	cmd.Flags().StringVar(&o.Stream, "stream", "", "take in hits of edges and exposures from nats://HOST or kafka://HOST")
 	cmd.Flags().StringSliceVar(&o.Tell, "tell", nil, "hits, attributions: what the stream is told")
 	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
@@ -59,9 +60,7 @@ func (a *app) serveCommand() *cobra.Command {
 		if err := f.open(); err != nil {
 			return err
 		}
-		if follow {
-			o.Leads = &registry.ScanRequest{Allow: allow, MaxPages: 20, Rate: 1}
-		}
+		o.Jobs, o.NoWorker = work.config(), idle
 		o.HTTP, o.DNS, o.Zone, o.PublicURL, o.Name = f.http, f.dns, f.zone, f.publicURL, f.name
 		o.Journal, o.Proxies, o.TLSCert, o.TLSKey = f.journal, f.proxies, f.cert, f.key
 		o.Dir, o.Database = a.data, a.registry

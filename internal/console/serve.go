@@ -23,6 +23,7 @@ import (
 	"birdring/beacon/visit"
 	"birdring/canary"
 	"birdring/registry"
+	"birdring/registry/jobs"
 	"birdring/registry/stream"
 )
 
@@ -39,10 +40,11 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
-	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
-	Stream    string                // URL of the stream that hits of edges and exposures come through, "" for none
-	Tell      []string              // topics told on it: hits, attributions
-	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
+	Visit     *visit.Rules // who a hit probably was; nil: the built-in rules
+	Stream    string       // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string     // topics told on it: hits, attributions
+	Jobs      jobs.Config  // of the worker in this process; the registry and log are filled in
+	NoWorker  bool         // leave jobs to other processes
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -62,6 +64,7 @@ type server struct {
 	stats   *beacon.Stats
 	neutral atomic.Bool // every picture is the neutral copy
 	streams *streams    // nil without --stream
+	jobs    *jobs.Queue
 	log     *slog.Logger
 }
 
@@ -112,6 +115,12 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	o.Jobs.Registry, o.Jobs.Log = reg, o.Log
+	if s.jobs, err = jobs.Open(ctx, o.Jobs); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.jobs.Close()) }()
+	console.jobs = s.jobs
 	if err := reg.SetTelling(ctx, o.Tell); err != nil {
 		return err
 	}
@@ -246,11 +255,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("http", func(context.Context) error { return front.Serve(netutil.LimitListener(listener, maxConnections)) })
 	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
-	part("alerts", s.reg.Deliver)
 	part("ledger", s.reg.KeepLedger)
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
-	part("leads", s.followLeads)
+	if !s.o.NoWorker {
+		part("jobs", s.jobs.Work)
+	}
 	if s.streams != nil {
 		part("hits of edges", s.streams.journals)
 		part("exposures", s.streams.exposures)
@@ -305,32 +315,6 @@ func (s *server) ingest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-	}
-}
-
-// leadsEvery is how long a lead waits at least.
-const leadsEvery = 5 * time.Second
-
-// followLeads scans pages that hits named as their origin, one after another.
-func (s *server) followLeads(ctx context.Context) error {
-	if s.o.Leads == nil {
-		return nil
-	}
-	tick := time.NewTicker(leadsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		leads, err := s.reg.Leads(ctx, 1)
-		if err == nil && len(leads) > 0 {
-			_, err = s.reg.FollowLead(ctx, leads[0], *s.o.Leads)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "lead not followed to its end", "error", err)
 		}
 	}
 }

@@ -60,6 +60,7 @@ type Config struct {
 // Queue is an open set of jobs. It is safe for concurrent use.
 type Queue struct {
 	c      Config
+	name   string
 	client client
 	pool   io.Closer
 
@@ -190,6 +191,9 @@ func migrate[T any](ctx context.Context, driver riverdriver.Driver[T]) error {
 	}
 	return nil
 }
+
+// Name is what this worker is called where jobs say who worked on them.
+func (q *Queue) Name() string { return q.name }
 
 // Close ends all connections.
 func (q *Queue) Close() error { return q.pool.Close() }

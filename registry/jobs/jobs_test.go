@@ -364,3 +364,35 @@ func child(t *testing.T, reg *registry.Registry) (kill func()) {
 	}
 	return kill
 }
+
+// A job that runs elsewhere is told to stop, on either engine: River's SQLite driver
+// has no notifier between processes and looks for such jobs when it polls.
+func TestCancelReachesOtherWorkers(t *testing.T) {
+	onBoth(t, func(t *testing.T, registryOf func() *registry.Registry) {
+		var asked atomic.Bool
+		left := make(chan struct{})
+		url, _ := site(t, func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" && asked.CompareAndSwap(false, true) {
+				<-r.Context().Done()
+				close(left)
+			}
+		})
+		q := open(t, registryOf())
+		work(t, q)
+		id, _, err := q.AddScan(t.Context(), url, []string{url + "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "the job to run", func() bool { return asked.Load() })
+		other := open(t, registryOf())
+		if err := other.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-left:
+		case <-time.After(12 * time.Second): // the fetch itself would wait longer
+			t.Fatal("the job goes on")
+		}
+		wait(t, "it to be cancelled", func() bool { return states(t, other)["scan cancelled"] == 1 })
+	})
+}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -27,9 +28,10 @@ func (q *Queue) riverConfig() *river.Config {
 	river.AddWorker(workers, leadWorker{q: q})
 	river.AddWorker(workers, alertWorker{q: q})
 	river.AddWorker(workers, probeWorker{q: q})
+	q.name = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	return &river.Config{
-		ID:      fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8]),
-		Logger:  q.c.Log,
+		ID:      q.name,
+		Logger:  slog.New(onlyTrouble{q.c.Log.Handler()}),
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			queueScans: {MaxWorkers: q.c.Workers}, queueAlerts: {MaxWorkers: 16}, queueProbes: {MaxWorkers: 4},
@@ -37,6 +39,24 @@ func (q *Queue) riverConfig() *river.Config {
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: keepDiscarded, DiscardedJobRetentionPeriod: keepDiscarded,
 		RescueStuckJobsAfter: scanTimeout + 5*time.Minute,
 	}
+}
+
+// onlyTrouble leaves out what River says of a day without trouble.
+type onlyTrouble struct{ slog.Handler }
+
+// Enabled says whether a record of a level is kept.
+func (h onlyTrouble) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs keeps leaving out.
+func (h onlyTrouble) WithAttrs(a []slog.Attr) slog.Handler {
+	return onlyTrouble{h.Handler.WithAttrs(a)}
+}
+
+// WithGroup keeps leaving out.
+func (h onlyTrouble) WithGroup(name string) slog.Handler {
+	return onlyTrouble{h.Handler.WithGroup(name)}
 }
 
 // Pauses of Work.
