@@ -17,9 +17,8 @@ var pauses = []time.Duration{
 	3 * time.Hour, 8 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
 }
 
-// lease is how long a delivery that somebody takes is nobody else's: longer than
-// a try lasts. Who dies with it leaves it to the next.
-const lease = time.Minute
+// defaultLease is longer than a try lasts.
+const defaultLease = 30 * time.Second
 
 // DueWebhooks lists the webhooks to which something is to be delivered now.
 func (r *Registry) DueWebhooks(ctx context.Context) ([]string, error) {
@@ -63,7 +62,7 @@ func (r *Registry) takeDelivery(ctx context.Context, webhook string) (d delivery
 			return err
 		}
 		found = true
-		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET next_at = ? WHERE message = ? AND webhook = ?`, at.Add(lease).UnixMicro(), d.message, d.webhook)
+		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET next_at = ? WHERE message = ? AND webhook = ?`, at.Add(r.lease).UnixMicro(), d.message, d.webhook)
 		return err
 	})
 	return d, found, err
