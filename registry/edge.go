@@ -24,12 +24,12 @@ type EdgeExport struct {
 	Bytes    int64  `json:"bytes"`   // of them
 }
 
-// ExportEdge writes what an edge serves to dir: the prepared pictures, as
+// ExportEdgePictures writes what an edge serves to dir: the prepared pictures, as
 // <photo>.brp, and decoys.json, which comes last and replaces the old one at
-// once. No key is in it (canary's ExportEdge writes those). An edge that runs on
+// once. No key is in it (ExportEdge has those). An edge that runs on
 // dir sees the new files within seconds. platforms are the SHA-256 of the
 // platform's API keys, in hex.
-func (r *Registry) ExportEdge(ctx context.Context, dir string, platforms []string) (EdgeExport, error) {
+func (r *Registry) ExportEdgePictures(ctx context.Context, dir string, platforms []string) (EdgeExport, error) {
 	out := EdgeExport{Dir: dir}
 	w, err := r.world(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *Registry) ExportEdge(ctx context.Context, dir string, platforms []strin
 			}
 			show.Photos = append(show.Photos, canary.EdgePhoto{Photo: p.id, Num: p.num, Width: p.width, Height: p.height, SizeOf: p.group})
 		}
-		// Links that were handed out are served for ever; only what may still be shown is shown.
+		// The links of a personal decoy were made by the registry; what was recalled is shown to nobody.
 		if d.Kind != canary.Personal && d.Recalled.IsZero() {
 			e.Decoys = append(e.Decoys, show)
 		}
@@ -115,27 +115,10 @@ func replaceFile(path string, data []byte, mode os.FileMode) error {
 	return nil
 }
 
-// EdgePictures are the pictures an edge serves: all that were ever prepared.
-func (r *Registry) EdgePictures(ctx context.Context) ([]canary.EdgePicture, error) {
-	w, err := r.world(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]canary.EdgePicture, 0, len(w.pictures))
-	for _, p := range w.pictures {
-		d := &w.decoys[p.decoy]
-		out = append(out, canary.EdgePicture{Photo: p.id, Num: p.num, Decoy: d.ID, DecoyNum: d.Num, Epoch: p.epoch})
-	}
-	return out, nil
-}
-
-// ExportEdgeKeys writes the keys of an edge to a file that only its owner may read.
+// ExportEdgeKeys writes the keys of an edge that serves everything to a file that
+// only its owner may read.
 func (r *Registry) ExportEdgeKeys(ctx context.Context, path string) error {
-	pictures, err := r.EdgePictures(ctx)
-	if err != nil {
-		return err
-	}
-	data, err := r.keys.ExportEdge(pictures)
+	data, _, err := r.ExportEdge(ctx, nil)
 	if err != nil {
 		return err
 	}

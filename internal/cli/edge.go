@@ -100,27 +100,28 @@ func (a *app) edgeExportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&keys, "keys", "", "file to write the edges' keys to; it holds secrets, but never the root")
-	cmd.RunE = a.withRegistry(registry.Options{ReadOnly: true}, func(ctx context.Context, reg *registry.Registry, args []string) error {
-		platforms, err := console.PlatformKeys(a.data)
-		if err != nil {
-			return err
-		}
-		if keys != "" { // before the pictures, so that an edge that sees them has their keys
-			if err := reg.ExportEdgeKeys(ctx, keys); err != nil {
+	cmd.RunE = a.withRegistry(registry.Options{}, // what an edge is given is audited
+		func(ctx context.Context, reg *registry.Registry, args []string) error {
+			platforms, err := console.PlatformKeys(a.data)
+			if err != nil {
 				return err
 			}
-		}
-		done, err := reg.ExportEdge(ctx, args[0], platforms)
-		if err != nil {
-			return err
-		}
-		a.emit(struct {
-			registry.EdgeExport
-			Keys *string `json:"keys"`
-		}{done, orNull(keys)}, func(w io.Writer) {
-			fmt.Fprintf(w, "%d pictures of %d decoys in %s, %d of them new\n", done.Pictures, done.Decoys, done.Dir, done.Written)
+			if keys != "" { // before the pictures, so that an edge that sees them has their keys
+				if err := reg.ExportEdgeKeys(ctx, keys); err != nil {
+					return err
+				}
+			}
+			done, err := reg.ExportEdgePictures(ctx, args[0], platforms)
+			if err != nil {
+				return err
+			}
+			a.emit(struct {
+				registry.EdgeExport
+				Keys *string `json:"keys"`
+			}{done, orNull(keys)}, func(w io.Writer) {
+				fmt.Fprintf(w, "%d pictures of %d decoys in %s, %d of them new\n", done.Pictures, done.Decoys, done.Dir, done.Written)
+			})
+			return nil
 		})
-		return nil
-	})
 	return cmd
 }

@@ -142,7 +142,7 @@ func (c *cluster) openEdges(ctx context.Context, server string) error {
 		return err
 	}
 	pictures := filepath.Join(dir, "pictures")
-	if _, err := c.s.reg.ExportEdge(ctx, pictures, platforms); err != nil {
+	if _, err := c.s.reg.ExportEdgePictures(ctx, pictures, platforms); err != nil {
 		return err
 	}
 	for i := range clusterEdges {

@@ -128,7 +128,7 @@ func (w *world) export(t *testing.T) {
 		err = w.reg.ExportEdgeKeys(t.Context(), w.keys)
 	}
 	if err == nil {
-		_, err = w.reg.ExportEdge(t.Context(), w.exported, platforms)
+		_, err = w.reg.ExportEdgePictures(t.Context(), w.exported, platforms)
 	}
 	if err != nil {
 		t.Fatal(err)
