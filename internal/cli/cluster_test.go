@@ -253,6 +253,15 @@ func TestCluster(t *testing.T) {
 		defer mu.Unlock()
 		return len(alerts) > 0
 	})
+	found := filepath.Join(dir, "found.jpg")
+	if err := os.WriteFile(found, copies[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.run("jobs", "trace", found)
+	within(t, "the trace of an upload", func() bool { return c.run("jobs", "traced")[0]["done"] != nil })
+	if got := fmt.Sprint(c.run("jobs", "traced")[0]["results"]); !strings.Contains(got, "eve") || !strings.Contains(got, "attributed") {
+		t.Errorf("the upload is traced to %s", got)
+	}
 	named := c.run("list", "attributions")
 	if len(named) != 1 || named[0]["account"] != "eve" || named[0]["bits"].(float64) < 64 || len(alerts) != 1 || alerts[0] != "eve" {
 		t.Errorf("attributed %v, alerts %v; eve alone fed the site", named, alerts)

@@ -23,13 +23,15 @@ func (a *app) jobsCommand() *cobra.Command {
 		Short: "What workers have to do, did and gave up",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("jobs has no command %q; it has list, scan, probe, retry, cancel and drop", args[0])
+				return usagef("jobs has no command %q; it has list, scan, probe, trace, traced, retry, cancel and drop", args[0])
 			}
 			return nil
 		},
-		RunE: func(*cobra.Command, []string) error { return usagef("jobs list, scan, probe, retry, cancel or drop") },
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("jobs list, scan, probe, trace, traced, retry, cancel or drop")
+		},
 	}
-	cmd.AddCommand(a.jobsList(), a.jobsScan(), a.jobsProbe(),
+	cmd.AddCommand(a.jobsList(), a.jobsScan(), a.jobsProbe(), a.jobsTrace(), a.jobsTraced(),
 		a.jobsChange("retry", "Run jobs now that wait or were given up", (*jobs.Queue).Retry),
 		a.jobsChange("cancel", "End jobs for good; one that runs is told to stop", (*jobs.Queue).Cancel),
 		a.jobsChange("drop", "Forget jobs that do not run", (*jobs.Queue).Drop))
@@ -163,6 +165,50 @@ func (a *app) jobsProbe() *cobra.Command {
 		return nil
 	})
 	return cmd
+}
+
+func (a *app) jobsTrace() *cobra.Command {
+	var site string
+	cmd := &cobra.Command{Use: "trace FILE ...", Short: "Let workers trace files; jobs traced tells what came of it", Args: atLeast(1, "files")}
+	cmd.Flags().StringVar(&site, "site", "", "where the files were found: stores the finds")
+	cmd.RunE = a.withRegistry(registry.Options{}, func(ctx context.Context, reg *registry.Registry, args []string) error {
+		for _, path := range args {
+			data, err := readFile(path)
+			if err != nil {
+				return err
+			}
+			id, err := reg.AddUpload(ctx, path, site, data)
+			if err != nil {
+				return err
+			}
+			a.emit(struct {
+				Upload string `json:"upload"`
+				Name   string `json:"name"`
+			}{id, path}, func(w io.Writer) { fmt.Fprintf(w, "%s  %s\n", id, printable(path)) })
+		}
+		return nil
+	})
+	return cmd
+}
+
+func (a *app) jobsTraced() *cobra.Command {
+	return &cobra.Command{
+		Use: "traced", Short: "Tell what came of traced files, newest last", Args: noArgs,
+		RunE: a.withRegistry(registry.Options{ReadOnly: true}, func(ctx context.Context, reg *registry.Registry, _ []string) error {
+			all, err := reg.Uploads(ctx)
+			for _, u := range all {
+				a.emit(u, func(w io.Writer) {
+					if u.Done == nil {
+						fmt.Fprintf(w, "%s  %s  waits\n", u.Upload, printable(u.Name))
+					}
+					for _, r := range u.Results {
+						printTrace(w, r)
+					}
+				})
+			}
+			return err
+		}),
+	}
 }
 
 // jobsChange is a command that changes jobs by their ids.

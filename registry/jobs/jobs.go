@@ -1,5 +1,5 @@
 // Package jobs runs the registry's long work on as many machines as wanted: scans
-// of watched sites and of leads, probes, deliveries of alerts.
+// of watched sites and of leads, probes, tracing of uploads, deliveries of alerts.
 //
 //	q, err := jobs.Open(ctx, jobs.Config{Registry: reg})
 //	err = q.Work(ctx) // until ctx ends

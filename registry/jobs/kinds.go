@@ -17,6 +17,7 @@ const (
 	queueScans  = "scans"
 	queueAlerts = "alerts"
 	queueProbes = "probes"
+	queueTraces = "traces"
 )
 
 // ScanArgs: scan a site.
@@ -89,6 +90,21 @@ func (ProbeArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queueProbes, MaxAttempts: 3}
 }
 
+// TraceArgs: trace a file that somebody uploaded.
+type TraceArgs struct {
+	Upload string `json:"upload" river:"unique"`
+}
+
+// Kind names it.
+func (TraceArgs) Kind() string { return "trace" }
+
+// InsertOpts says how it is tried.
+func (TraceArgs) InsertOpts() river.InsertOpts {
+	o := onlyOne()
+	o.ByState = append(o.ByState, rivertype.JobStateDiscarded) // given up is given up
+	return river.InsertOpts{Queue: queueTraces, MaxAttempts: 3, UniqueOpts: o}
+}
+
 // onlyOne: the same job is not made again until it has ended, however it did.
 func onlyOne() river.UniqueOpts {
 	return river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
@@ -101,6 +117,7 @@ const (
 	scanTimeout  = time.Hour
 	alertTimeout = 10 * time.Minute // many messages to one webhook, each at most 20 s
 	probeTimeout = 10 * time.Minute
+	traceTimeout = 10 * time.Minute
 )
 
 // stopped turns the end of a job by the end of its worker into "later": it is no
@@ -187,6 +204,19 @@ func (w probeWorker) Work(ctx context.Context, job *river.Job[ProbeArgs]) error 
 		return river.JobCancel(err)
 	}
 	return w.q.stopped(ctx, err)
+}
+
+type traceWorker struct {
+	river.WorkerDefaults[TraceArgs]
+	q *Queue
+}
+
+// Timeout is how long a try may take.
+func (traceWorker) Timeout(*river.Job[TraceArgs]) time.Duration { return traceTimeout }
+
+// Work traces.
+func (w traceWorker) Work(ctx context.Context, job *river.Job[TraceArgs]) error {
+	return w.q.stopped(ctx, w.q.c.Registry.TraceUpload(ctx, job.Args.Upload, job.Attempt < job.MaxAttempts))
 }
 
 // AddScan makes a job that scans a site now; it reports false if one waits already.

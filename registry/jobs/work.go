@@ -28,13 +28,14 @@ func (q *Queue) riverConfig() *river.Config {
 	river.AddWorker(workers, leadWorker{q: q})
 	river.AddWorker(workers, alertWorker{q: q})
 	river.AddWorker(workers, probeWorker{q: q})
+	river.AddWorker(workers, traceWorker{q: q})
 	q.name = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	return &river.Config{
 		ID:      q.name,
 		Logger:  slog.New(onlyTrouble{q.c.Log.Handler()}),
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
-			queueScans: {MaxWorkers: q.c.Workers}, queueAlerts: {MaxWorkers: 16}, queueProbes: {MaxWorkers: 4},
+			queueScans: {MaxWorkers: q.c.Workers}, queueAlerts: {MaxWorkers: 16}, queueProbes: {MaxWorkers: 4}, queueTraces: {MaxWorkers: q.c.Workers},
 		},
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: keepDiscarded, DiscardedJobRetentionPeriod: keepDiscarded,
 		RescueStuckJobsAfter: scanTimeout + 5*time.Minute,
@@ -102,6 +103,13 @@ func (q *Queue) look(ctx context.Context) error {
 	}
 	for _, h := range hooks {
 		make = append(make, river.InsertManyParams{Args: AlertArgs{h}})
+	}
+	uploads, err := q.c.Registry.DueUploads(ctx, mostDue)
+	if err != nil {
+		return err
+	}
+	for _, u := range uploads {
+		make = append(make, river.InsertManyParams{Args: TraceArgs{u}})
 	}
 	if q.c.FollowLeads {
 		leads, err := q.c.Registry.Leads(ctx, mostDue)

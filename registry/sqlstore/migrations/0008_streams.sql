@@ -26,3 +26,15 @@ CREATE TABLE told (
 	at    INTEGER NOT NULL,
 	PRIMARY KEY (topic, at, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Files somebody wants traced by a worker.
+CREATE TABLE uploads (
+	id      TEXT    NOT NULL PRIMARY KEY,
+	name    TEXT    NOT NULL,
+	site    TEXT    NOT NULL, -- '' if nothing is to be stored about a site
+	at      INTEGER NOT NULL, -- also the time of the capture
+	data    BLOB,             -- until it is traced
+	done_at INTEGER,
+	results TEXT    NOT NULL DEFAULT '[]' -- JSON, as trace tells them
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uploads_waiting ON uploads (at) WHERE done_at IS NULL;
