@@ -35,6 +35,7 @@ const (
 	KindPicture = "picture" // a request for a picture that was sent no bytes of it: HEAD, not modified, refused
 	KindFetch   = "fetch"   // a picture's bytes were sent: the exposure of record
 	KindPixel   = "pixel"   // a request for a pixel
+	KindOffer   = "offer"   // no event: an edge handed out a viewer's links; the token is that of the decoy's link
 )
 
 // Hit is one beacon event. Name, Path, Host, UserAgent, Referer, Origin and
@@ -59,10 +60,11 @@ type Hit struct {
 	UserAgent string       `json:"user_agent,omitempty"`
 	Referer   string       `json:"referer,omitempty"`
 	Origin    string       `json:"origin,omitempty"`
-	SHA256    string       `json:"sha256,omitempty"` // pictures: of the whole rendition, lower-case hex
-	Bytes     int          `json:"bytes,omitempty"`  // pictures: length of the body that is sent
-	Self      bool         `json:"self,omitempty"`   // one of our own fetches
-	Status    int          `json:"status,omitempty"` // HTTP
+	SHA256    string       `json:"sha256,omitempty"`  // pictures: of the whole rendition, lower-case hex
+	Bytes     int          `json:"bytes,omitempty"`   // pictures: length of the body that is sent
+	Self      bool         `json:"self,omitempty"`    // one of our own fetches
+	Status    int          `json:"status,omitempty"`  // HTTP
+	Surface   string       `json:"surface,omitempty"` // offers: where
 }
 
 // Recorder makes a hit durable. It is safe for concurrent use. When it returns

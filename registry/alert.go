@@ -150,7 +150,13 @@ func enqueue(ctx context.Context, tx *sql.Tx, topic string, m message) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO deliveries (message, webhook, next_at) SELECT ?, id, CAST(? AS BIGINT) FROM webhooks WHERE removed_at IS NULL`, id, at)
-	return err
+	if err != nil {
+		return err
+	}
+	if on, err := tells(ctx, tx, TellAttributions); err != nil || !on {
+		return err
+	}
+	return tell(ctx, tx, TellAttributions, id, m.Timestamp)
 }
 
 // TestWebhook sends a test message to every webhook now and reports those that

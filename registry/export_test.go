@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,13 @@ func (r *Registry) Alert(a AttributionAlert) error {
 }
 
 // DeliverDue tries what is due once.
-func (r *Registry) DeliverDue(ctx context.Context) error { return r.deliverDue(ctx) }
+func (r *Registry) DeliverDue(ctx context.Context) error {
+	all, err := r.DueWebhooks(ctx)
+	for _, webhook := range all {
+		err = errors.Join(err, r.DeliverTo(ctx, webhook))
+	}
+	return err
+}
 
 // Advance lets time pass for the outbox.
 func (r *Registry) Advance(d time.Duration) error {

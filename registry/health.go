@@ -128,6 +128,11 @@ func raiseAlarm(ctx context.Context, tx *sql.Tx, kind, text string, detail any) 
 	return err
 }
 
+// RaiseAlarm stores a defect for somebody to look at, with its case.
+func (r *Registry) RaiseAlarm(ctx context.Context, kind, text string, detail any) error {
+	return r.db.Write(ctx, func(tx *sql.Tx) error { return raiseAlarm(ctx, tx, kind, text, detail) })
+}
+
 // ClearAlarms marks all alarms as looked at. Their cases stay.
 func (r *Registry) ClearAlarms(ctx context.Context) error {
 	return r.db.Write(ctx, func(tx *sql.Tx) error {

@@ -71,6 +71,7 @@ type intake struct {
 	counted []*folded // rows with repeats in this batch
 	key     []byte
 	hits    int64
+	tell    bool // hits are told on a stream
 }
 
 const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self, proto, cookie, proved, via, class, reason)
@@ -78,7 +79,14 @@ const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, n
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
-	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f}, err
+	if err != nil {
+		return nil, err
+	}
+	tell, err := tells(ctx, tx, TellHits)
+	if err != nil {
+		return nil, errors.Join(err, stmt.Close())
+	}
+	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f, tell: tell}, nil
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -95,6 +103,9 @@ func (in *intake) record(rec []byte) error {
 func (in *intake) hit(h beacon.Hit) error {
 	if h.ID == "" {
 		return fmt.Errorf("hit %w: it has no id", ErrInvalid)
+	}
+	if h.Kind == beacon.KindOffer {
+		return in.offer(h)
 	}
 	var key foldKey
 	if in.folding != nil {
@@ -115,6 +126,11 @@ func (in *intake) hit(h beacon.Hit) error {
 		return err // the same hit again
 	}
 	in.hits++
+	if in.tell {
+		if err := tell(in.ctx, in.tx, TellHits, h.ID, h.At); err != nil {
+			return err
+		}
+	}
 	if in.folding != nil {
 		in.folding.rows[key] = &folded{id: h.ID, newest: h.ID}
 	}

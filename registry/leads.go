@@ -66,21 +66,24 @@ func (r *Registry) Leads(ctx context.Context, limit int) ([]Lead, error) {
 	})
 }
 
-// FollowLead scans the page of a lead and what it links to, stores what is found
-// there and notes that the lead was followed, whatever came of it.
-func (r *Registry) FollowLead(ctx context.Context, l Lead, req ScanRequest) ([]SiteResult, error) {
+// FollowLead scans the page of a lead and what it links to and stores what is
+// found there. The lead is closed unless the scan fails and is to be tried again.
+func (r *Registry) FollowLead(ctx context.Context, url string, req ScanRequest, again bool) ([]SiteResult, error) {
 	found := 0
-	req.URLs = []string{l.URL}
+	req.URLs = []string{url}
 	results, scanErr := r.Scan(ctx, req, func(ScanSighting) { found++ })
 	if ctx.Err() != nil {
 		return results, context.Cause(ctx)
 	}
 	text := fmt.Sprintf("%d sightings", found)
 	if scanErr != nil {
+		if again {
+			return results, scanErr
+		}
 		text = scanErr.Error()
 	}
 	err := r.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE leads SET scanned_at = ?, result = ? WHERE url = ?`, now().UnixMicro(), text, l.URL)
+		_, err := tx.ExecContext(ctx, `UPDATE leads SET scanned_at = ?, result = ? WHERE url = ?`, now().UnixMicro(), text, url)
 		return err
 	})
 	if err != nil {

@@ -58,19 +58,10 @@ func (r *Registry) ExportNeutral(ctx context.Context, dir string, each func(Neut
 			return err
 		}
 		f.File = filepath.Join(folder, f.Photo+".jpg")
-		if err := replaceFile(f.File, data); err != nil {
+		if err := replaceFile(f.File, data, 0o644); err != nil {
 			return err
 		}
 		each(f)
 	}
 	return nil
-}
-
-// replaceFile writes a file under another name and moves it into place.
-func replaceFile(path string, data []byte) error {
-	part := path + ".part"
-	if err := os.WriteFile(part, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
 }

@@ -3,8 +3,8 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"birdring/registry/sqlstore"
@@ -17,66 +17,63 @@ var pauses = []time.Duration{
 	3 * time.Hour, 8 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
 }
 
-// deliverEvery is how often the outbox is looked into; other processes fill it too.
-const deliverEvery = time.Second
+// defaultLease is longer than a try lasts.
+const defaultLease = 30 * time.Second
 
-// Deliver sends what is in the outbox until ctx ends. Every try of a message has
-// the same webhook-id, so that a receiver who gets it twice can tell.
-func (r *Registry) Deliver(ctx context.Context) error {
-	tick := time.NewTicker(deliverEvery)
-	defer tick.Stop()
+// DueWebhooks lists the webhooks to which something is to be delivered now.
+func (r *Registry) DueWebhooks(ctx context.Context) ([]string, error) {
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT DISTINCT webhook FROM deliveries WHERE next_at <= ? ORDER BY webhook`, now().UnixMicro())
+	return collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
+}
+
+// DeliverTo sends what is due to one webhook, one after another. Of several that
+// do so at once, in any process, each delivery is sent by one. Every try of a
+// message has the same webhook-id, so that a receiver who gets it twice can tell.
+// A try that fails is noted and comes again later: it is no error here.
+func (r *Registry) DeliverTo(ctx context.Context, webhook string) error {
 	for {
-		if err := r.deliverDue(ctx); err != nil && ctx.Err() == nil {
-			r.log.ErrorContext(ctx, "outbox not worked, will try again", "error", err)
+		d, found, err := r.takeDelivery(ctx, webhook)
+		if err != nil || !found {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		gone, tried := d.send(ctx)
+		if tried != nil && ctx.Err() != nil { // broken off by us: no try
+			return errors.Join(context.Cause(ctx), r.returnDelivery(context.WithoutCancel(ctx), d))
+		}
+		if err := r.settleDelivery(context.WithoutCancel(ctx), d, gone, tried); err != nil {
+			return err
 		}
 	}
 }
 
-// deliverDue tries every delivery that is due once, webhooks side by side.
-func (r *Registry) deliverDue(ctx context.Context) error {
-	r.sending.Lock()
-	defer r.sending.Unlock()
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT d.message, d.webhook, d.attempts, m.payload, w.url, w.secret
-		FROM deliveries d JOIN messages m ON m.id = d.message JOIN webhooks w ON w.id = d.webhook
-		WHERE d.next_at <= ? ORDER BY d.next_at LIMIT 100`, now().UnixMicro())
-	due, err := collect(rows, err, func(rows *sql.Rows) (d delivery, err error) {
-		return d, rows.Scan(&d.message, &d.webhook, &d.attempts, &d.payload, &d.url, &d.secret)
-	})
-	if err != nil {
+// takeDelivery takes the delivery that has been due longest.
+func (r *Registry) takeDelivery(ctx context.Context, webhook string) (d delivery, found bool, err error) {
+	err = r.db.Write(ctx, func(tx *sql.Tx) error {
+		at := now()
+		d, found = delivery{}, false
+		err := tx.QueryRowContext(ctx, `SELECT d.message, d.webhook, d.attempts, m.payload, w.url, w.secret
+			FROM deliveries d JOIN messages m ON m.id = d.message JOIN webhooks w ON w.id = d.webhook
+			WHERE d.webhook = ? AND d.next_at <= ? ORDER BY d.next_at LIMIT 1`, webhook, at.UnixMicro()).
+			Scan(&d.message, &d.webhook, &d.attempts, &d.payload, &d.url, &d.secret)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		_, err = tx.ExecContext(ctx, `UPDATE deliveries SET next_at = ? WHERE message = ? AND webhook = ?`, at.Add(r.lease).UnixMicro(), d.message, d.webhook)
 		return err
-	}
-	queues := map[string][]delivery{}
-	for _, d := range due {
-		queues[d.webhook] = append(queues[d.webhook], d)
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	for _, queue := range queues {
-		wg.Go(func() {
-			for _, d := range queue {
-				if ctx.Err() != nil {
-					return
-				}
-				gone, tried := d.send(ctx)
-				if tried != nil && ctx.Err() != nil {
-					return // broken off by us: no try
-				}
-				if err := r.settleDelivery(context.WithoutCancel(ctx), d, gone, tried); err != nil {
-					mu.Lock()
-					failed = err
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return failed
+	})
+	return d, found, err
+}
+
+// returnDelivery gives back what was taken and not tried.
+func (r *Registry) returnDelivery(ctx context.Context, d delivery) error {
+	return r.db.Group(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET next_at = ? WHERE message = ? AND webhook = ? AND next_at IS NOT NULL`, now().UnixMicro(), d.message, d.webhook)
+		return err
+	})
 }
 
 // settleDelivery stores how a try went.

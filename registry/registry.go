@@ -24,7 +24,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"birdring/beacon/visit"
@@ -59,6 +58,9 @@ type Options struct {
 	// ForeignKeys are used instead of the folder's own. Everything is then read
 	// against rings that were never served: the control run that must name nobody.
 	ForeignKeys *canary.Keyring
+	// Lease is how long a delivery that a process takes is nobody else's; a process
+	// that dies with it leaves it to the next then. 0: 30 s, longer than a try lasts.
+	Lease time.Duration
 }
 
 // Registry is an open data folder. It is safe for concurrent use.
@@ -80,7 +82,7 @@ type Registry struct {
 	ingestion ingestState
 	folding   folding
 	visit     *visit.Rules
-	sending   sync.Mutex // held while deliveries of this process are under way
+	lease     time.Duration
 }
 
 // Open opens the registry in dir.
@@ -112,6 +114,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *Registry, err error) {
 		}
 	}()
 	r := &Registry{dir: dir, database: database, db: db, keys: keys, book: book, log: o.Log, readOnly: o.ReadOnly, visit: o.Visit}
+	if r.lease = o.Lease; r.lease <= 0 {
+		r.lease = defaultLease
+	}
 	if r.visit == nil {
 		r.visit = visit.Default()
 	}
@@ -152,6 +157,14 @@ func (r *Registry) Close() error {
 
 // Keyring returns the keys.
 func (r *Registry) Keyring() *canary.Keyring { return r.keys }
+
+// DatabaseURL is the postgres:// URL of the registry, "" if it is a file in its folder.
+func (r *Registry) DatabaseURL() string {
+	if sqlstore.IsURL(r.database) {
+		return r.database
+	}
+	return ""
+}
 
 // Dir returns the data folder.
 func (r *Registry) Dir() string { return r.dir }

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"container/list"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,23 +14,11 @@ import (
 	"birdring/registry/sqlstore"
 )
 
-// mostPrepared bounds the prepared pictures kept in memory, in bytes.
-const mostPrepared = 512 << 20
-
 // rendererCache keeps the prepared pictures asked for last.
 type rendererCache struct {
-	mu    sync.Mutex // guards the rest
-	byNum map[uint32]*list.Element
-	order *list.List // of *loaded, the one asked for last in front
-	bytes int64
+	shelf canary.Shelf
+	mu    sync.Mutex        // guards nums
 	nums  map[string]uint32 // photo id -> number; both are for ever
-}
-
-// loaded is a prepared picture, or the loading of it.
-type loaded struct {
-	num  uint32
-	size int64
-	get  func() (*prepared, error) // loads once; others wait
 }
 
 // prepared is a picture ready to be rendered and to be read.
@@ -53,11 +40,11 @@ func (r *Registry) Rendition(dst []byte, photo string, v canary.Viewer) ([]byte,
 // RenditionNum is Rendition by the picture's number, as links carry it. Once a
 // picture is loaded it asks nobody: the copy is computed.
 func (r *Registry) RenditionNum(dst []byte, num uint32, v canary.Viewer) ([]byte, error) {
-	p, err := r.prepared(num)
+	p, err := r.renderer(num)
 	if err != nil {
 		return dst, err
 	}
-	return p.renderer.Append(dst, v), nil
+	return p.Append(dst, v), nil
 }
 
 // Book returns the codebook of a photo's picture.
@@ -110,19 +97,22 @@ func (r *Registry) photoNum(photo string) (num uint32, err error) {
 	return num, nil
 }
 
+// renderer returns a picture's renderer from memory or disk.
+func (r *Registry) renderer(num uint32) (*canary.Renderer, error) {
+	return r.renderers.shelf.Get(num, func() (*canary.Renderer, error) { return r.load(num) })
+}
+
 // prepared returns a picture from memory or disk.
 func (r *Registry) prepared(num uint32) (*prepared, error) {
-	p, err := r.renderers.entry(num, func() (*prepared, error) { return r.load(num) }).get()
+	p, err := r.renderer(num)
 	if err != nil {
-		r.renderers.forget(num)
 		return nil, err
 	}
-	r.renderers.weigh(num, int64(p.renderer.Memory()))
-	return p, nil
+	return &prepared{p.Picture(), p}, nil
 }
 
 // load reads a prepared picture and binds its codebook.
-func (r *Registry) load(num uint32) (*prepared, error) {
+func (r *Registry) load(num uint32) (*canary.Renderer, error) {
 	var id string
 	err := r.db.Read().QueryRow(`SELECT id FROM pictures WHERE num = ?`, num).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -143,56 +133,9 @@ func (r *Registry) load(num uint32) (*prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepared picture %s: %w", id, err)
 	}
-	return &prepared{renderer.Picture(), renderer}, nil
+	return renderer, nil
 }
 
 func (r *Registry) pictureFile(id string) string {
 	return filepath.Join(r.dir, picturesDir, id+".brp")
-}
-
-// entry finds a picture's entry or makes one that loads it.
-func (c *rendererCache) entry(num uint32, load func() (*prepared, error)) *loaded {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.byNum[num]; ok {
-		c.order.MoveToFront(e)
-		return e.Value.(*loaded)
-	}
-	if c.byNum == nil {
-		c.byNum, c.order = map[uint32]*list.Element{}, list.New()
-	}
-	l := &loaded{num: num, get: sync.OnceValues(load)}
-	c.byNum[num] = c.order.PushFront(l)
-	return l
-}
-
-// forget drops an entry, so that a failed loading is tried again.
-func (c *rendererCache) forget(num uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.byNum[num]; ok {
-		c.drop(e)
-	}
-}
-
-// drop removes an entry; mu is held.
-func (c *rendererCache) drop(e *list.Element) {
-	l := c.order.Remove(e).(*loaded)
-	delete(c.byNum, l.num)
-	c.bytes -= l.size
-}
-
-// weigh notes the size of a loaded picture and drops those asked for longest ago.
-func (c *rendererCache) weigh(num uint32, size int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.byNum[num]
-	if !ok || e.Value.(*loaded).size != 0 {
-		return
-	}
-	e.Value.(*loaded).size = size
-	c.bytes += size
-	for c.bytes > mostPrepared && c.order.Len() > 1 {
-		c.drop(c.order.Back())
-	}
 }

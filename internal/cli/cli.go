@@ -118,7 +118,7 @@ account that copy was served to, with a stated bound on a false accusation.`,
 		return usagef("%v; run %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(a.initCommand(), a.seedCommand(), a.showCommand(), a.exposeCommand(), a.traceCommand(),
-		a.scanCommand(), a.probeCommand(), a.serveCommand(), a.zoneCommand(), a.drillCommand(), a.exportNeutralCommand(), a.neutralCommand(),
+		a.scanCommand(), a.probeCommand(), a.serveCommand(), a.workerCommand(), a.jobsCommand(), a.edgeCommand(), a.zoneCommand(), a.drillCommand(), a.exportNeutralCommand(), a.neutralCommand(),
 		a.registryCommand(), a.listCommand(), a.explainCommand(), a.planCommand(), a.alertsCommand(), a.assayCommand(), a.handlesCommand(), a.decoysCommand(), a.demoCommand(), a.ledgerCommand(), a.keysCommand(), a.retentionCommand(), a.accountsCommand(), a.auditCommand())
 	return root
 }

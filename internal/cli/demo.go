@@ -10,6 +10,7 @@ import (
 
 	"birdring/internal/console"
 	"birdring/internal/demo"
+	"birdring/registry/stream"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -28,7 +29,13 @@ joined at the end. Exit 1 if any site came out wrong.`,
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, "keep the data folder")
 	cmd.Flags().BoolVar(&hold, "hold", false, "keep serving the console until stopped")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "of painted pictures and crowd (default: drawn and printed)")
+	cmd.Flags().StringVar(&o.Stream, "stream", "", "run Birdring as a cluster of processes: edges, workers and a server joined by nats://HOST or kafka://HOST")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if o.Stream != "" {
+			if err := stream.Check(o.Stream); err != nil {
+				return usagef("--stream: %v", err)
+			}
+		}
 		if o.Sites < 1 || o.Accounts < 1 {
 			return usagef("--sites and --accounts must be at least 1")
 		}
@@ -42,7 +49,7 @@ joined at the end. Exit 1 if any site came out wrong.`,
 		if err != nil {
 			return err
 		}
-		o.JSON, o.Out, o.Log, o.Exe = a.json, a.out, a.err, exe
+		o.Database, o.JSON, o.Out, o.Log, o.Exe = a.registry, a.json, a.out, a.err, exe
 		if hold {
 			o.Hold = a.hold
 		}
@@ -58,7 +65,7 @@ joined at the end. Exit 1 if any site came out wrong.`,
 
 // hold serves the console on what the demo left, until the program is stopped.
 func (a *app) hold(ctx context.Context, dir string) error {
-	return console.Serve(ctx, console.ServeOptions{Dir: dir, HTTP: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(a.err, nil)), Ready: func(r console.Ready) {
+	return console.Serve(ctx, console.ServeOptions{Dir: dir, Database: a.registry, HTTP: "127.0.0.1:0", NoWorker: true, Log: slog.New(slog.NewTextHandler(a.err, nil)), Ready: func(r console.Ready) {
 		a.note("console at %s, token %s; stop with Ctrl-C", r.URL, r.Token)
 	}})
 }

@@ -6,87 +6,63 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"birdring/beacon/journal"
 	"birdring/beacon/visit"
 	"birdring/internal/console"
 	"birdring/registry"
+	"birdring/registry/stream"
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	o := console.ServeOptions{HTTP: "127.0.0.1:8480"}
-	var stream, ack, records string
-	var proxies, answers, nsAddrs, known, ranges []string
-	var quota int64
-	var follow bool
-	var allow []string
+	var o console.ServeOptions
+	f := beaconFlags{
+		http: "127.0.0.1:8480", httpText: "address for pages, API, links and pictures",
+		publicText: "how viewers reach --http (default: its own address)", journalText: "to be taken in",
+	}
+	var known, ranges []string
+	var work jobFlags
+	var idle bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
 		Args:  noArgs,
 		PreRunE: func(*cobra.Command, []string) error {
 			switch {
-			case (o.DNS == "") != (o.Zone == ""):
-				return usagef("--dns and --zone go together")
-			case o.PublicURL != "" && !isURL(o.PublicURL):
-				return usagef("--public-url must be an http or https URL")
-			case ack != "process" && ack != "disk":
-				return usagef("--ack must be process (a hit survives the end of the process before its answer) or disk (power loss too)")
-			case (o.TLSCert == "") != (o.TLSKey == ""):
-				return usagef("--tls-cert and --tls-key go together")
-			case quota < 0:
-				return usagef("--journal-quota must not be negative")
+			case len(o.Tell) > 0 && o.Stream == "":
+				return usagef("--tell needs --stream")
+			case slices.ContainsFunc(o.Tell, func(t string) bool { return t != registry.TellHits && t != registry.TellAttributions }):
+				return usagef("--tell takes %s and %s", registry.TellHits, registry.TellAttributions)
 			}
-			return errors.Join(
-				parseEach(proxies, netip.ParsePrefix, &o.Proxies, "--trusted-proxy", "a network like 10.0.0.0/8"),
-				parseEach(answers, netip.ParseAddr, &o.Name.A, "--dns-answer", "an IP address"),
-				parseEach(nsAddrs, netip.ParseAddr, &o.Name.NSAddrs, "--dns-ns-addr", "an IP address"),
-			)
+			if o.Stream != "" {
+				if err := stream.Check(o.Stream); err != nil {
+					return usagef("--stream: %v", err)
+				}
+			}
+			return errors.Join(f.check(), work.check())
 		},
 	}
-	cmd.Flags().StringVar(&o.HTTP, "http", o.HTTP, "address for pages, API, links and pictures")
-	cmd.Flags().StringVar(&o.DNS, "dns", "", "address for DNS, with --zone (default: no DNS)")
-	cmd.Flags().StringVar(&o.Zone, "zone", "", "zone that is delegated to this server")
-	cmd.Flags().StringSliceVar(&o.Name.NS, "dns-ns", nil, "names of the zone's name servers (default: ns1 and ns2 in the zone)")
-	cmd.Flags().StringSliceVar(&nsAddrs, "dns-ns-addr", nil, "their public addresses, in turn (default: --dns-answer)")
-	cmd.Flags().StringSliceVar(&answers, "dns-answer", nil, "addresses that canary names answer with (default: the one of --dns)")
-	cmd.Flags().StringVar(&records, "dns-records", "", "file of own records in zone-file form: A, AAAA, NS, MX, TXT, CAA")
-	cmd.Flags().IntVar(&o.Name.Limit.PerSecond, "dns-limit", 0, "answers a second to one network and of one kind; -1: no limit (default 1000)")
-	cmd.Flags().StringVar(&ack, "ack", "process", "what a hit survives before it is answered: process or disk")
-	cmd.Flags().Int64Var(&quota, "journal-quota", 4096, "MiB of hits that may wait to be taken in, then valid tokens get no answer; 0: no bound")
-	cmd.Flags().StringSliceVar(&proxies, "trusted-proxy", nil, "network whose X-Forwarded-For is believed")
-	cmd.Flags().StringVar(&o.TLSCert, "tls-cert", "", "file of the certificate for --http (HTTPS and HTTP/2)")
-	cmd.Flags().StringVar(&o.TLSKey, "tls-key", "", "file of its key")
-	cmd.Flags().BoolVar(&follow, "follow-leads", false, "scan pages that hits name as their origin")
-	cmd.Flags().StringArrayVar(&allow, "allow", nil, "CIDR:PORT that --follow-leads may call although private, repeatable")
-	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
-	cmd.Flags().StringVar(&stream, "stream", "", "stream of exposures and hits (not built yet)")
-	cmd.Flags().Uint32Var(&o.Name.Serial, "dns-serial", 0, "SOA serial, the same on all servers of the zone (default: the time)")
+	f.add(cmd)
+	work.add(cmd)
+	cmd.Flags().BoolVar(&idle, "no-worker", false, "leave scans, probes and alerts to birdring worker")
+	cmd.Flags().StringVar(&o.Stream, "stream", "", "take in hits of edges and exposures from nats://HOST or kafka://HOST")
+	cmd.Flags().StringSliceVar(&o.Tell, "tell", nil, "hits, attributions: what the stream is told")
 	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
 	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
-		if stream != "" {
-			return errors.New("--stream is not built yet; the HTTP API takes exposures and tells hits")
-		}
 		if o.Visit, err = visitRules(known, ranges); err != nil {
 			return err
 		}
-		if records != "" {
-			text, err := os.ReadFile(records)
-			if err != nil {
-				return fmt.Errorf("own dns records: %w", err)
-			}
-			o.Name.Records = string(text)
+		if err := f.open(); err != nil {
+			return err
 		}
-		o.Journal = journal.Options{SyncEach: ack == "disk", Quota: quota << 20}
-		if follow {
-			o.Leads = &registry.ScanRequest{Allow: allow, MaxPages: 20, Rate: 1}
-		}
+		o.Jobs, o.NoWorker = work.config(), idle
+		o.HTTP, o.DNS, o.Zone, o.PublicURL, o.Name = f.http, f.dns, f.zone, f.publicURL, f.name
+		o.Journal, o.Proxies, o.TLSCert, o.TLSKey = f.journal, f.proxies, f.cert, f.key
 		o.Dir, o.Database = a.data, a.registry
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 		o.Ready = a.printReady

@@ -21,6 +21,7 @@ import (
 	"birdring/beacon"
 	"birdring/beacon/journal"
 	"birdring/registry"
+	"birdring/registry/jobs"
 )
 
 //go:embed assets
@@ -44,6 +45,8 @@ type Console struct {
 	log       *slog.Logger
 	beacon    *beacon.Stats
 	journal   *journal.Journal
+	streams   *streams        // nil if there are none
+	jobs      *jobs.Queue     // nil if there are none
 	ctx       context.Context // of questions that come without one
 	sessions  sessions
 	pages     *template.Template
@@ -134,6 +137,18 @@ func (c *Console) health(ctx context.Context) (health, error) {
 		if err := c.beacon.Err(); err != nil {
 			out.OK, out.Problems = false, append(out.Problems, err.Error())
 		}
+	}
+	if c.jobs != nil {
+		n, err := c.jobs.GivenUp(ctx)
+		switch {
+		case err != nil:
+			out.OK, out.Problems = false, append(out.Problems, fmt.Sprintf("what workers do is not known: %v", err))
+		case n > 0:
+			out.OK, out.Problems = false, append(out.Problems, fmt.Sprintf("%d jobs were given up: see birdring jobs list --state discarded, then retry or drop them", n))
+		}
+	}
+	if more := c.streams.problems(); len(more) > 0 {
+		out.OK, out.Problems = false, append(out.Problems, more...)
 	}
 	if c.journal != nil {
 		if held, quota := c.journal.Held(); quota > 0 && held > quota/2 {

@@ -110,6 +110,25 @@ func OpenKeys(dir string) (k *Keys, secret string, err error) {
 	return k, secret, err
 }
 
+// PlatformKeys are the SHA-256, in hex, of a data folder's keys of role platform:
+// edges know the platform's servers by them. There may be none yet.
+func PlatformKeys(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "api-keys.json")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	k, _, err := OpenKeys(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, q := range k.List() {
+		if q.Role == Platform {
+			out = append(out, q.SHA256)
+		}
+	}
+	return out, nil
+}
+
 // Add makes a key; the secret is not stored.
 func (k *Keys) Add(role Role, note string) (Key, string, error) {
 	if !role.Valid() {

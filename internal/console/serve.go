@@ -23,6 +23,8 @@ import (
 	"birdring/beacon/visit"
 	"birdring/canary"
 	"birdring/registry"
+	"birdring/registry/jobs"
+	"birdring/registry/stream"
 )
 
 // ServeOptions of Serve.
@@ -38,8 +40,11 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
-	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
-	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
+	Visit     *visit.Rules // who a hit probably was; nil: the built-in rules
+	Stream    string       // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string     // topics told on it: hits, attributions
+	Jobs      jobs.Config  // of the worker in this process; the registry and log are filled in
+	NoWorker  bool         // leave jobs to other processes
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -58,6 +63,8 @@ type server struct {
 	journal *journal.Journal
 	stats   *beacon.Stats
 	neutral atomic.Bool // every picture is the neutral copy
+	streams *streams    // nil without --stream
+	jobs    *jobs.Queue
 	log     *slog.Logger
 }
 
@@ -107,6 +114,24 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 	console, err := New(Config{Registry: reg, Keys: keys, PublicURL: o.PublicURL, Log: o.Log, Beacon: s.stats, Journal: j})
 	if err != nil {
 		return err
+	}
+	o.Jobs.Registry, o.Jobs.Log = reg, o.Log
+	if s.jobs, err = jobs.Open(ctx, o.Jobs); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.jobs.Close()) }()
+	console.jobs = s.jobs
+	if err := reg.SetTelling(ctx, o.Tell); err != nil {
+		return err
+	}
+	if o.Stream != "" {
+		broker, err := stream.Open(o.Stream)
+		if err != nil {
+			return err
+		}
+		defer broker.Close()
+		s.streams = &streams{server: s, console: console, stream: broker, tell: o.Tell}
+		console.streams = s.streams
 	}
 	return s.run(ctx, listener, console, token)
 }
@@ -230,11 +255,19 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("http", func(context.Context) error { return front.Serve(netutil.LimitListener(listener, maxConnections)) })
 	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
-	part("alerts", s.reg.Deliver)
 	part("ledger", s.reg.KeepLedger)
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
-	part("leads", s.followLeads)
+	if !s.o.NoWorker {
+		part("jobs", s.jobs.Work)
+	}
+	if s.streams != nil {
+		part("hits of edges", s.streams.journals)
+		part("exposures", s.streams.exposures)
+		for _, topic := range s.streams.tell {
+			part("telling "+topic, s.streams.told(topic))
+		}
+	}
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -282,32 +315,6 @@ func (s *server) ingest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-	}
-}
-
-// leadsEvery is how long a lead waits at least.
-const leadsEvery = 5 * time.Second
-
-// followLeads scans pages that hits named as their origin, one after another.
-func (s *server) followLeads(ctx context.Context) error {
-	if s.o.Leads == nil {
-		return nil
-	}
-	tick := time.NewTicker(leadsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		leads, err := s.reg.Leads(ctx, 1)
-		if err == nil && len(leads) > 0 {
-			_, err = s.reg.FollowLead(ctx, leads[0], *s.o.Leads)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "lead not followed to its end", "error", err)
 		}
 	}
 }

@@ -66,11 +66,11 @@ func (s *stage) plant(ctx context.Context) error {
 		s.Seed = rand.Uint64()>>16 | 1
 	}
 	fmt.Fprintf(s.Log, "painting the pictures from seed %d\n", s.Seed)
-	if _, err := registry.Init(ctx, s.Dir); err != nil {
+	if _, err := registry.InitIn(ctx, s.Dir, s.Database); err != nil {
 		return err
 	}
 	var err error
-	if s.reg, err = registry.Open(ctx, s.Dir, registry.Options{}); err != nil {
+	if s.reg, err = registry.Open(ctx, s.Dir, registry.Options{Database: s.Database}); err != nil {
 		return err
 	}
 	// The stories begin to run when they are planted: the shared decoys come last.
@@ -114,9 +114,13 @@ func (s *stage) open(ctx context.Context) error {
 		return err
 	}
 	s.base = "http://" + ln.Addr().String()
-	s.platform, err = platform.New(platform.Config{
+	c := platform.Config{
 		Registry: s.reg, Base: s.base, Accounts: platform.AccountNames(s.Accounts), Ordinary: ordinaryCount, Seed: s.Seed ^ 0x5eed,
-	})
+	}
+	if s.cluster != nil {
+		c.Expose, c.Media = s.cluster.expose, s.cluster.media
+	}
+	s.platform, err = platform.New(c)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ import (
 // Options of a demo run. Zero values mean the defaults named here.
 type Options struct {
 	Dir      string    // data folder; "" is a new temporary one
+	Database string    // postgres:// URL of the registry; "": registry.db in Dir
+	Stream   string    // URL of a stream: Birdring runs as a cluster of processes; "": in this one
 	Sites    int       // clone sites, default 8
 	Accounts int       // accounts on the platform, default 200
 	Keep     bool      // keep the temporary folder
@@ -104,6 +106,7 @@ type stage struct {
 	shared   []registry.Photo // the avatars of shared decoys, as they were before planting
 	sites    []*siteProcess
 	good     bool
+	cluster  *cluster // nil without a stream
 }
 
 // play runs the acts in order.
@@ -113,12 +116,16 @@ func (s *stage) play(ctx context.Context) error {
 		run   func(context.Context) error
 	}{
 		{"planting decoys", s.plant},
+		{"starting the cluster", s.openCluster},
 		{"opening the platform", s.open},
 		{"accounts look around, clone sites copy", s.crowdAndClones},
 		{"stories run out on the platform", s.waitForStories},
 		{"asking and scanning the sites", s.detect},
 	}
 	for _, act := range acts {
+		if act.title == "starting the cluster" && s.Stream == "" {
+			continue
+		}
 		began := time.Now()
 		fmt.Fprintf(s.Log, "%s ...\n", act.title)
 		if err := act.run(ctx); err != nil {
@@ -136,6 +143,7 @@ func (s *stage) close() {
 	for _, srv := range s.servers {
 		srv.Close()
 	}
+	s.cluster.close()
 	if s.reg != nil {
 		s.reg.Close()
 	}
@@ -163,5 +171,5 @@ func (s *stage) swapped(ctx context.Context) (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.Open(ctx, s.Dir, registry.Options{ForeignKeys: keys})
+	return registry.Open(ctx, s.Dir, registry.Options{Database: s.Database, ForeignKeys: keys})
 }

@@ -41,6 +41,9 @@ func (s *stage) detect(ctx context.Context) error {
 			still = append(still, p.url)
 		}
 	}
+	if s.cluster != nil {
+		return s.cluster.detect(ctx, live, still)
+	}
 	for _, address := range live {
 		if err := s.ask(ctx, reg, address); err != nil {
 			return err

@@ -42,7 +42,7 @@ func setStage(ctx context.Context, dir, url string) (*stage, error) {
 	if _, err := registry.InitIn(ctx, dir, url); err != nil {
 		return nil, err
 	}
-	reg, err := registry.Open(ctx, dir, registry.Options{Database: url})
+	reg, err := registry.Open(ctx, dir, registry.Options{Database: url, Lease: time.Second})
 	if err != nil {
 		return nil, err
 	}
@@ -218,14 +218,27 @@ func countSightings(ctx context.Context, s *stage) (map[string]int, error) {
 
 // writeAlerts finds and delivers at the same time.
 func writeAlerts(ctx context.Context, w *worker, told func(string)) error {
-	go w.reg.Deliver(ctx)
+	go deliver(ctx, w.reg)
 	return writeSightings(ctx, w, told)
+}
+
+// deliver works the outbox as workers do.
+func deliver(ctx context.Context, reg *registry.Registry) {
+	for ctx.Err() == nil {
+		hooks, err := reg.DueWebhooks(ctx)
+		for _, h := range hooks {
+			err = errors.Join(err, reg.DeliverTo(ctx, h))
+		}
+		if err != nil || len(hooks) == 0 {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
 }
 
 // countAlerts waits until everything is delivered and counts messages by site.
 // One that was sent again after a kill has the webhook-id it had.
 func countAlerts(ctx context.Context, s *stage) (map[string]int, error) {
-	go s.reg.Deliver(ctx)
+	go deliver(ctx, s.reg)
 	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		h, err := s.reg.Health(ctx)
 		if err != nil {

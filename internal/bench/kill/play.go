@@ -140,7 +140,7 @@ func work(ctx context.Context, name, dir, url string, seed uint64) error {
 		if p.name != name {
 			continue
 		}
-		reg, err := registry.Open(ctx, dir, registry.Options{Database: url})
+		reg, err := registry.Open(ctx, dir, registry.Options{Database: url, Lease: time.Second})
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (p *Platform) media(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	data, err := p.rendition(r, t)
+	data, err := p.rendition(r, t, sealed)
 	if absent(err) {
 		http.NotFound(w, r)
 		return
@@ -60,7 +60,7 @@ func (p *Platform) media(w http.ResponseWriter, r *http.Request) {
 
 // rendition renders a viewer's copy and records the fetch. A story's picture
 // goes when the story does.
-func (p *Platform) rendition(r *http.Request, t canary.Token) ([]byte, error) {
+func (p *Platform) rendition(r *http.Request, t canary.Token, sealed string) ([]byte, error) {
 	d, photo, err := p.reg.PictureOf(r.Context(), t.Object)
 	if err != nil {
 		return nil, err
@@ -70,6 +70,9 @@ func (p *Platform) rendition(r *http.Request, t canary.Token) ([]byte, error) {
 		if s.photo == photo && !s.alive(time.Now()) {
 			return nil, registry.ErrNotFound
 		}
+	}
+	if p.remote != nil {
+		return p.remote(r, sealed)
 	}
 	data, err := p.reg.RenditionNum(nil, t.Object, t.Viewer)
 	if err != nil {

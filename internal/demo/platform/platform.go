@@ -27,11 +27,17 @@ type Config struct {
 	Accounts []string
 	Ordinary int    // ordinary profiles
 	Seed     uint64 // of the ordinary profiles' pictures
+
+	// Where copies come from; nil: the registry in this process.
+	Expose func(ctx context.Context, all []registry.Exposure) ([]registry.Copy, error)
+	Media  func(r *http.Request, token string) ([]byte, error) // the bytes are recorded by whoever gives them
 }
 
 // Platform is the running lookalike. It is safe for concurrent use.
 type Platform struct {
 	reg    *registry.Registry
+	expose func(ctx context.Context, all []registry.Exposure) ([]registry.Copy, error)
+	remote func(r *http.Request, token string) ([]byte, error) // nil: pictures are rendered here
 	base   string
 	people *ordinary
 	seal   *canary.Keyring // seals ordinary pictures' links, so that all links look alike
@@ -65,8 +71,11 @@ func New(c Config) (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{
-		reg: c.Registry, base: strings.TrimSuffix(c.Base, "/"), people: people, seal: seal, mux: http.NewServeMux(),
+		reg: c.Registry, expose: c.Expose, remote: c.Media, base: strings.TrimSuffix(c.Base, "/"), people: people, seal: seal, mux: http.NewServeMux(),
 		tokens: map[string]string{}, copies: map[copyKey]registry.Copy{}, bookmarks: map[string][]string{},
+	}
+	if p.expose == nil {
+		p.expose = c.Registry.Expose
 	}
 	for _, a := range c.Accounts {
 		l := Login{Account: a, Token: rand.Text()}
@@ -203,7 +212,7 @@ func (p *Platform) ours(ctx context.Context, account, surface string, decoys ...
 	if len(ask) == 0 {
 		return out, nil
 	}
-	made, err := p.reg.Expose(ctx, ask)
+	made, err := p.expose(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
