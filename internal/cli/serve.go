@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"birdring/beacon/journal"
 	"birdring/beacon/visit"
+	"birdring/internal/cert"
 	"birdring/internal/console"
 	"birdring/registry"
 )
@@ -25,6 +27,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var quota int64
 	var follow bool
 	var allow []string
+	var certs certFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
@@ -39,6 +42,12 @@ func (a *app) serveCommand() *cobra.Command {
 				return usagef("--ack must be process (a hit survives the end of the process before its answer) or disk (power loss too)")
 			case (o.TLSCert == "") != (o.TLSKey == ""):
 				return usagef("--tls-cert and --tls-key go together")
+			case certs.auto && (o.TLSCert != "" || o.Zone == ""):
+				return usagef("--tls-auto needs --dns and --zone, and excludes --tls-cert")
+			case !certs.auto && certs != (certFlags{}):
+				return usagef("--acme, --acme-root and --acme-email go with --tls-auto")
+			case certs.ca != "" && !isURL(certs.ca):
+				return usagef("--acme must be the URL of an ACME directory")
 			case quota < 0:
 				return usagef("--journal-quota must not be negative")
 			}
@@ -62,6 +71,10 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&proxies, "trusted-proxy", nil, "network whose X-Forwarded-For is believed")
 	cmd.Flags().StringVar(&o.TLSCert, "tls-cert", "", "file of the certificate for --http (HTTPS and HTTP/2)")
 	cmd.Flags().StringVar(&o.TLSKey, "tls-key", "", "file of its key")
+	cmd.Flags().BoolVar(&certs.auto, "tls-auto", false, "get certificates of --zone from an ACME authority, whose terms you agree to, and renew them")
+	cmd.Flags().StringVar(&certs.ca, "acme", "", "URL of its directory (default: Let's Encrypt)")
+	cmd.Flags().StringVar(&certs.root, "acme-root", "", "file of the certificate that its own server is believed by (default: the system's)")
+	cmd.Flags().StringVar(&certs.email, "acme-email", "", "where it may write to")
 	cmd.Flags().BoolVar(&follow, "follow-leads", false, "scan pages that hits name as their origin")
 	cmd.Flags().StringArrayVar(&allow, "allow", nil, "CIDR:PORT that --follow-leads may call although private, repeatable")
 	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
@@ -83,6 +96,9 @@ func (a *app) serveCommand() *cobra.Command {
 			}
 			o.Name.Records = string(text)
 		}
+		if o.Certs, err = certs.config(); err != nil {
+			return err
+		}
 		o.Journal = journal.Options{SyncEach: ack == "disk", Quota: quota << 20}
 		if follow {
 			o.Leads = &registry.ScanRequest{Allow: allow, MaxPages: 20, Rate: 1}
@@ -93,6 +109,31 @@ func (a *app) serveCommand() *cobra.Command {
 		return console.Serve(ctx, o)
 	})
 	return cmd
+}
+
+// certFlags are those of --tls-auto.
+type certFlags struct {
+	auto            bool
+	ca, root, email string
+}
+
+// config is nil without --tls-auto.
+func (f *certFlags) config() (*cert.Config, error) {
+	if !f.auto {
+		return nil, nil
+	}
+	c := &cert.Config{CA: f.ca, Email: f.email}
+	if f.root != "" {
+		data, err := os.ReadFile(f.root)
+		if err != nil {
+			return nil, fmt.Errorf("--acme-root: %w", err)
+		}
+		c.Roots = x509.NewCertPool()
+		if !c.Roots.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("--acme-root %s holds no certificate in PEM form", f.root)
+		}
+	}
+	return c, nil
 }
 
 func (a *app) printReady(r console.Ready) {

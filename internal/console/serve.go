@@ -22,6 +22,7 @@ import (
 	"birdring/beacon/journal"
 	"birdring/beacon/visit"
 	"birdring/canary"
+	"birdring/internal/cert"
 	"birdring/registry"
 )
 
@@ -38,6 +39,7 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
+	Certs     *cert.Config          // certificates for HTTP from an authority, instead of files; the rest is filled in
 	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
 	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
@@ -73,12 +75,8 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer listener.Close() // closed before by the server; this is for early returns
-	scheme := "http://"
-	if o.TLSCert != "" {
-		scheme = "https://"
-	}
 	if o.PublicURL == "" {
-		o.PublicURL = scheme + listener.Addr().String()
+		o.PublicURL = o.scheme() + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	reg, err := registry.Open(ctx, o.Dir, registry.Options{Database: o.Database, Log: o.Log, Visit: o.Visit})
@@ -109,6 +107,14 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	return s.run(ctx, listener, console, token)
+}
+
+// scheme of the pages, API, links and pictures.
+func (o *ServeOptions) scheme() string {
+	if o.TLSCert != "" || o.Certs != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -185,10 +191,8 @@ func (s *server) record(_ context.Context, h beacon.Hit) error {
 func (s *server) run(ctx context.Context, listener net.Listener, console http.Handler, token string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
-	if s.o.TLSCert != "" {
-		ready.URL = "https://" + listener.Addr().String()
-	}
+	ready := Ready{URL: s.o.scheme() + listener.Addr().String(), Token: token}
+	var names *beacon.DNS
 	if s.o.DNS != "" {
 		name := s.o.Name
 		name.Addr, name.Zone, name.Keyring, name.Journal, name.Stats = s.o.DNS, s.o.Zone, s.reg.Keyring(), s.journal, s.stats
@@ -198,14 +202,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 			return err
 		}
 		defer dns.Close()
-		ready.DNS = dns.Addr()
+		names, ready.DNS = dns, dns.Addr()
 	}
 	on, err := s.reg.NeutralOnly(ctx)
 	if err != nil {
 		return err
 	}
 	s.neutral.Store(on) // before the first request
-	secured, err := s.tls()
+	secured, err := s.tls(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -254,8 +258,16 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 // maxConnections bounds those of HTTP.
 const maxConnections = 16 << 10
 
-// tls is the configuration of --tls-cert, nil for none.
-func (s *server) tls() (*tls.Config, error) {
+// tls is the configuration of --tls-cert or --tls-auto, nil for neither.
+func (s *server) tls(ctx context.Context, names *beacon.DNS) (*tls.Config, error) {
+	if s.o.Certs != nil {
+		c := *s.o.Certs
+		c.Dir, c.DNS, c.Log = filepath.Join(s.o.Dir, "certs"), names, s.log
+		for zone := range strings.SplitSeq(s.o.Zone, ",") {
+			c.Zones = append(c.Zones, strings.TrimSpace(zone))
+		}
+		return cert.Keep(ctx, c)
+	}
 	if s.o.TLSCert == "" {
 		return nil, nil
 	}
