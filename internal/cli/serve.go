@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"birdring/beacon/journal"
-	"birdring/beacon/visit"
 	"birdring/internal/cert"
 	"birdring/internal/console"
 	"birdring/registry"
@@ -23,7 +22,8 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	o := console.ServeOptions{HTTP: "127.0.0.1:8480"}
 	var stream, ack, records string
-	var proxies, answers, nsAddrs, known, ranges []string
+	var proxies, answers, nsAddrs []string
+	var visits visitFlags
 	var quota int64
 	var follow bool
 	var allow []string
@@ -80,13 +80,12 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.PublicURL, "public-url", "", "how viewers reach --http (default: its own address)")
 	cmd.Flags().StringVar(&stream, "stream", "", "stream of exposures and hits (not built yet)")
 	cmd.Flags().Uint32Var(&o.Name.Serial, "dns-serial", 0, "SOA serial, the same on all servers of the zone (default: the time)")
-	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
-	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
+	visits.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
 		if stream != "" {
 			return errors.New("--stream is not built yet; the HTTP API takes exposures and tells hits")
 		}
-		if o.Visit, err = visitRules(known, ranges); err != nil {
+		if o.Visit, err = visits.rules(); err != nil {
 			return err
 		}
 		if records != "" {
@@ -95,6 +94,9 @@ func (a *app) serveCommand() *cobra.Command {
 				return fmt.Errorf("own dns records: %w", err)
 			}
 			o.Name.Records = string(text)
+		}
+		if visits.confirm {
+			o.Confirm = net.DefaultResolver
 		}
 		if o.Certs, err = certs.config(); err != nil {
 			return err
@@ -162,28 +164,4 @@ func parseEach[T any](values []string, parse func(string) (T, error), into *[]T,
 		*into = append(*into, t)
 	}
 	return nil
-}
-
-// visitRules reads --known and --ranges.
-func visitRules(known, ranges []string) (*visit.Rules, error) {
-	rules := visit.Default()
-	for _, k := range known {
-		if err := rules.Allow(k); err != nil {
-			return nil, usagef("--known: %v", err)
-		}
-	}
-	for _, r := range ranges {
-		class, file, ok := strings.Cut(r, "=")
-		if !ok {
-			return nil, usagef("--ranges %q: want CLASS=FILE", r)
-		}
-		data, err := os.ReadFile(file)
-		if err == nil {
-			err = rules.Ranges(class, file, data)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return rules, nil
 }

@@ -41,6 +41,7 @@ type ServeOptions struct {
 	TLSKey    string
 	Certs     *cert.Config          // certificates for HTTP from an authority, instead of files; the rest is filled in
 	Visit     *visit.Rules          // who a hit probably was; nil: the built-in rules
+	Confirm   visit.Resolver        // who is asked whether crawlers are who they call themselves; nil: nobody
 	Leads     *registry.ScanRequest // how pages that hits name as their origin are scanned; nil: they wait
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
@@ -239,6 +240,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
 	part("leads", s.followLeads)
+	part("crawlers", s.confirmCrawlers)
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -289,6 +291,28 @@ func (s *server) ingest(ctx context.Context) error {
 	for {
 		if _, err := s.reg.IngestJournal(ctx, s.journal); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "hits not stored, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// confirmEvery is how long a hit that calls itself a crawler waits at most.
+const confirmEvery = 10 * time.Second
+
+// confirmCrawlers asks for the names of addresses, away from every request.
+func (s *server) confirmCrawlers(ctx context.Context) error {
+	if s.o.Confirm == nil {
+		return nil
+	}
+	tick := time.NewTicker(confirmEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.reg.ConfirmHits(ctx, s.o.Confirm); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "crawlers not confirmed, will try again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
