@@ -17,6 +17,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -77,6 +78,11 @@ func Keep(ctx context.Context, c Config) (*tls.Config, error) {
 	for _, zone := range c.Zones {
 		zone = strings.TrimSuffix(zone, ".")
 		names = append(names, zone, "*."+zone)
+	}
+	for _, name := range names { // what is there already, before the first connection
+		if _, err := magic.CacheManagedCertificate(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.Log.WarnContext(ctx, "certificate in the folder not used, another one is asked for", "name", name, "error", err)
+		}
 	}
 	if err := magic.ManageAsync(ctx, names); err != nil {
 		return nil, fmt.Errorf("certificates of %s: %w", strings.Join(c.Zones, ", "), err)
