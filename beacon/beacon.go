@@ -147,32 +147,47 @@ func cut(s string, n int) string {
 	return s
 }
 
+// Finder opens what may be a token; *canary.Keyring is one. It does no I/O and is safe for concurrent use.
+type Finder interface {
+	Opener
+	TokenLike(s string) bool // whether a string has the form of one, whatever the keys
+}
+
+// Found is a token of ours in a text.
+type Found struct {
+	canary.Token
+	Start, End int
+	Index      int // which of the text's token-like strings it is, from 1 on
+}
+
 // Tokens visits every valid token in data, which may be any text: a page, a URL,
-// a file name. A token is a run of 28 letters and digits with none before or after it.
-func Tokens(keys Opener, data []byte, visit func(t canary.Token, start, end int)) {
-	from := -1 // where the run of letters and digits began
-	for i := 0; i <= len(data); i++ {
-		if i < len(data) && alphanumeric(data[i]) {
-			if from < 0 {
-				from = i
-			}
+// a file name. Letters before and after do not matter: an address within an
+// address has its slashes written as %2F. It returns how many strings in data had
+// the form of a token, valid or not; what stands within a valid one does not count.
+func Tokens(keys Finder, data []byte, visit func(Found)) (tried int) {
+	for i := 0; i+canary.TokenLength <= len(data); i++ {
+		if c := data[i+1] | 0x20; c < 'a' || c > 'z' {
+			continue // most places end here
+		}
+		s := string(data[i : i+canary.TokenLength])
+		if !keys.TokenLike(s) {
 			continue
 		}
-		if from >= 0 && i-from == canary.TokenLength {
-			if t, err := keys.OpenToken(string(data[from:i])); err == nil {
-				visit(t, from, i)
-			}
+		tried++
+		if t, err := keys.OpenToken(s); err == nil {
+			visit(Found{t, i, i + canary.TokenLength, tried})
+			i += canary.TokenLength - 1
 		}
-		from = -1
 	}
+	return tried
 }
 
 // TokenIn returns the first valid token in s. The crawler asks it before every
 // fetch, so that our own scanner never follows our own links.
-func TokenIn(keys Opener, s string) (t canary.Token, ok bool) {
-	Tokens(keys, []byte(s), func(found canary.Token, _, _ int) {
+func TokenIn(keys Finder, s string) (t canary.Token, ok bool) {
+	Tokens(keys, []byte(s), func(found Found) {
 		if !ok {
-			t, ok = found, true
+			t, ok = found.Token, true
 		}
 	})
 	return t, ok

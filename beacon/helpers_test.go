@@ -3,6 +3,7 @@ package beacon_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,14 +99,20 @@ func TestTokensAreFoundInAnyText(t *testing.T) {
 	b := k.Seal(canary.Token{Kind: canary.KindPicture, Object: 9, Viewer: 70001})
 	page := "<a href='http://x/l/" + a + "?utm=1'>" + forged(t) + " x" + a + " " + strings.ToUpper(b) + ".jpg"
 	var got []uint32
-	beacon.Tokens(k, []byte(page), func(tok canary.Token, start, end int) {
-		if !strings.EqualFold(page[start:end], a) && !strings.EqualFold(page[start:end], b) {
-			t.Errorf("range %q", page[start:end])
+	var indices []int
+	tried := beacon.Tokens(k, []byte(page), func(f beacon.Found) {
+		if in := page[f.Start:f.End]; !strings.EqualFold(in, a) && !strings.EqualFold(in, b) {
+			t.Errorf("range %q", in)
 		}
-		got = append(got, tok.Object)
+		got = append(got, f.Object)
+		indices = append(indices, f.Index)
 	})
-	if len(got) != 2 || got[0] != 7 || got[1] != 9 {
-		t.Errorf("found objects %v, want 7 and 9", got)
+	// The forged one has the form of a token, and is one of those that were met.
+	if want := []int{1, 3, 4}; !slices.Equal(indices, want) || tried != 4 {
+		t.Errorf("tokens number %v of %d, want %v of 4", indices, tried, want)
+	}
+	if len(got) != 3 || got[0] != 7 || got[1] != 7 || got[2] != 9 {
+		t.Errorf("found objects %v, want 7, 7 and 9", got)
 	}
 	if _, ok := beacon.TokenIn(k, "nothing here"); ok {
 		t.Error("a token where none is")

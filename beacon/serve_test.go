@@ -321,15 +321,21 @@ func FuzzTokens(f *testing.F) {
 	for _, s := range []string{"", token, token + token, "x" + token, token + ".jpg", "ü" + token + "ü", strings.ToUpper(token) + " " + token, token[:27]} {
 		f.Add(s, s)
 	}
-	words := regexp.MustCompile(`[0-9A-Za-z]+`)
 	f.Fuzz(func(t *testing.T, before, after string) {
 		s := before + token + after
 		var got, want []string
-		beacon.Tokens(keys, []byte(s), func(_ canary.Token, from, to int) { got = append(got, s[from:to]) })
-		for _, word := range words.FindAllString(s, -1) {
-			if _, err := keys.OpenToken(word); err == nil {
-				want = append(want, word)
+		tried := beacon.Tokens(keys, []byte(s), func(f beacon.Found) { got = append(got, s[f.Start:f.End]) })
+		if tried < len(got) {
+			t.Errorf("%d tokens among %d token-like strings", len(got), tried)
+		}
+		for rest := s; rest != ""; {
+			n := min(len(rest), canary.TokenLength)
+			if _, err := keys.OpenToken(rest[:n]); err == nil {
+				want = append(want, rest[:n])
+				rest = rest[n:]
+				continue
 			}
+			rest = rest[1:]
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Errorf("in %q found %q, want %q", s, got, want)

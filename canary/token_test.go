@@ -35,6 +35,10 @@ func TestTokenComesBack(t *testing.T) {
 		{Kind: canary.KindLink, Object: 1, Viewer: canary.FirstViewer},
 		{Kind: canary.KindPicture, Object: canary.MaxObject, Viewer: canary.MaxTokenViewer},
 		{Kind: canary.KindPass},
+		{Kind: canary.KindPixel, Object: 1<<24 - 1, Viewer: 1<<36 - 1}, // the last of layout a
+		{Kind: canary.KindPicture, Object: 1 << 24, Viewer: 1},
+		{Kind: canary.KindLink, Object: 1, Viewer: 1 << 36},
+		{Kind: 15, Object: 1<<32 - 1, Viewer: 1<<36 + 4095},
 	} {
 		s := k.Seal(want)
 		if len(s) != canary.TokenLength || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") != "" {
@@ -42,7 +46,7 @@ func TestTokenComesBack(t *testing.T) {
 		}
 		for _, spelling := range []string{s, strings.ToUpper(s)} {
 			got, err := k.OpenToken(spelling)
-			if err != nil || got != want {
+			if err != nil || got != want || !k.TokenLike(spelling) {
 				t.Errorf("%q: got %+v, %v; want %+v", spelling, got, err, want)
 			}
 		}
@@ -55,6 +59,33 @@ func TestTokenV1IsFrozen(t *testing.T) {
 	got := k.Seal(canary.Token{Kind: canary.KindPicture, Object: 77, Viewer: 70001})
 	if want := "aanpmeavsqwttrctv4pbbkfjq2td"; got != want {
 		t.Errorf("token %q, want %q", got, want)
+	}
+	got = k.Seal(canary.Token{Kind: canary.KindPicture, Object: 1 << 24, Viewer: 1<<36 + 70001})
+	if want := "abcrld7jmeme7bxkb5eux4rwwtrb"; got != want {
+		t.Errorf("token of layout b %q, want %q", got, want)
+	}
+}
+
+// What has the form of a token is all that can open, and little else.
+func TestTokenLike(t *testing.T) {
+	k := keyring(t)
+	const n = 1 << 20
+	like := 0
+	for text, i := []byte(strings.ToLower(rand.Text())), 0; i < n; i++ {
+		s := string(append([]byte{"abcdefghijklmnopqrstuvwxyz234567"[i%32], "abcdefghijklmnopqrstuvwxyz234567"[i/32%32]}, text...))
+		if s = s[:27] + string("abcdefghijklmnopqrstuvwxyz234567"[i/1024%32]); k.TokenLike(s) {
+			like++
+		}
+	}
+	// One epoch of 32, two layouts of 32, eight last letters of 32.
+	if like != n*2/32/32/4 {
+		t.Errorf("%d of %d have the form, want %d", like, n, n*2/32/32/4)
+	}
+	good := k.Seal(canary.Token{Kind: canary.KindLink, Object: 9, Viewer: 70000})
+	for _, s := range []string{"", good[:27], good + "a", "b" + good[1:], good[:1] + "c" + good[2:], good[:27] + "i", good[:5] + "1" + good[6:], good[:5] + "\xff" + good[6:]} {
+		if k.TokenLike(s) {
+			t.Errorf("%q looks like a token", s)
+		}
 	}
 }
 

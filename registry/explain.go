@@ -131,7 +131,8 @@ func (c *siteCase) factors(ctx context.Context, w *world, account int64) ([]Fact
 		}
 	}
 	for _, decoy := range sortedKeys(c.proofs.links[account]) {
-		err := proof(ring.KindLink, decoy, func(l *ring.Ledger) error { return l.Link(ring.Link(decoy)) }, func(p ring.Parts) int64 { return p.Links })
+		index := c.proofs.links[account][decoy]
+		err := proof(ring.KindLink, decoy, func(l *ring.Ledger) error { return l.Link(ring.Link(decoy, index)) }, func(p ring.Parts) int64 { return p.Links })
 		if err != nil {
 			return nil, err
 		}

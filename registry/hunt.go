@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"birdring/beacon"
 	"birdring/beacon/crawl"
 	"birdring/beacon/decode"
 	"birdring/beacon/text"
@@ -40,8 +41,8 @@ type hunt struct {
 	images   map[string]*huntedImage // by SHA-256
 	problems []error
 	more     int // problems beyond those kept
-	strings  int // that name somebody, met on this walk and not counted yet
-	onFind   func(shownPhoto)
+	met
+	onFind func(shownPhoto)
 }
 
 // huntedImage is an image met on a walk, by the hash of its bytes.
@@ -68,7 +69,10 @@ func (r *Registry) newHunt(ctx context.Context, source string, c crawl.Config, t
 		h.matcher.Add(handles[i])
 	}
 	h.deep = text.NewDeep(handles)
-	c.Ours = func(address string) bool { return len(h.tokens([]byte(address))) > 0 }
+	c.Ours = func(address string) bool {
+		_, ok := beacon.TokenIn(r.keys, address)
+		return ok
+	}
 	c.OnError = func(address string, err error) { r.log.WarnContext(ctx, "not fetched", "url", address, "error", err) }
 	if h.fetcher, err = crawl.New(c); err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func (r *Registry) newHunt(ctx context.Context, source string, c crawl.Config, t
 
 // begin forgets the site before.
 func (h *hunt) begin(site string) {
-	h.site, h.asked, h.images, h.problems, h.more, h.strings = site, map[string]bool{}, map[string]*huntedImage{}, nil, 0, 0
+	h.site, h.asked, h.images, h.problems, h.more, h.met = site, map[string]bool{}, map[string]*huntedImage{}, nil, 0, met{}
 }
 
 // walk hunts on one site.
@@ -99,21 +103,21 @@ func (h *hunt) walk(ctx context.Context, site string, seeds []string) error {
 
 // scanned notes that the site was walked, also when nothing was found.
 func (h *hunt) scanned(ctx context.Context) error {
-	met := h.strings
+	seen := h.met
 	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
 		at := now()
 		id, err := ensureSite(ctx, tx, h.site, at)
 		if err != nil {
 			return err
 		}
-		if _, err := h.countStrings(ctx, tx, id, met); err != nil {
+		if _, err := seen.count(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE sites SET scanned_at = ? WHERE id = ?`, at.UnixMicro(), id)
 		return err
 	})
 	if err == nil {
-		h.strings -= met
+		h.less(seen)
 	}
 	return err
 }
@@ -176,22 +180,20 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 	if len(all) == 0 {
 		return nil
 	}
-	met := h.strings
+	seen := h.met
 	err := h.r.db.Write(ctx, func(tx *sql.Tx) error {
 		site, err := ensureSite(ctx, tx, h.site, now())
 		if err != nil {
 			return err
 		}
 		fresh := false
-		base, err := h.countStrings(ctx, tx, site, met)
+		base, err := seen.count(ctx, tx, site)
 		if err != nil {
 			return err
 		}
 		for _, s := range all {
 			placed := *s // the transaction may run again
-			if placed.index > 0 {
-				placed.index += base
-			}
+			base.place(&placed)
 			_, new, err := h.r.book.sight(ctx, tx, site, &placed)
 			if err != nil {
 				return err
@@ -206,7 +208,7 @@ func (h *hunt) store(ctx context.Context, p crawl.Page, all []*sighting) error {
 	if err != nil {
 		return fmt.Errorf("store sightings of %s: %w", p.URL, err)
 	}
-	h.strings -= met
+	h.less(seen)
 	for _, s := range all {
 		h.say(s)
 	}

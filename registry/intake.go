@@ -65,7 +65,7 @@ type intake struct {
 	book    *book
 	ours    string // where our own links and pictures are
 	visit   *visit.Rules
-	guesses map[guessKey][2]string // class and reason of hits that look alike
+	guesses map[guessKey]visit.Guess // of hits that look alike
 	insert  *sql.Stmt
 	folding *folding  // nil: nothing is folded
 	counted []*folded // rows with repeats in this batch
@@ -74,8 +74,8 @@ type intake struct {
 	tell    bool // hits are told on a stream
 }
 
-const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self, proto, cookie, proved, via, class, reason)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+const hitInsert = `INSERT INTO hits (id, at, kind, token_kind, object, viewer, name, qtype, subnet, method, host, path, status, bytes, address, user_agent, referer, origin, sha256, self, proto, cookie, proved, via, class, reason, country, city, asn, network, confirmed)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *folding) (*intake, error) {
 	stmt, err := tx.PrepareContext(ctx, hitInsert)
@@ -86,7 +86,7 @@ func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *foldi
 	if err != nil {
 		return nil, errors.Join(err, stmt.Close())
 	}
-	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey][2]string{}, insert: stmt, folding: f, tell: tell}, nil
+	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey]visit.Guess{}, insert: stmt, folding: f, tell: tell}, nil
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -115,10 +115,14 @@ func (in *intake) hit(h beacon.Hit) error {
 			return nil
 		}
 	}
-	class, reason := in.guess(h)
+	g := in.guess(h)
+	confirmed := ""
+	if g.Confirm {
+		confirmed = visit.Waits
+	}
 	res, err := in.insert.ExecContext(in.ctx, h.ID, h.At.UnixMicro(), h.Kind, h.Token.Kind, h.Token.Object, h.Token.Viewer,
 		h.Name, h.QType, h.Subnet, h.Method, h.Host, h.Path, h.Status, h.Bytes, h.Addr, h.UserAgent, h.Referer, h.Origin, h.SHA256, h.Self,
-		h.Proto, h.Cookie, h.Proved, h.Via, class, reason)
+		h.Proto, h.Cookie, h.Proved, h.Via, g.Class, g.Reason, g.Place.Country, g.Place.City, g.Place.ASN, g.Place.Network, confirmed)
 	if err != nil {
 		return err
 	}
@@ -152,17 +156,17 @@ type guessKey struct {
 }
 
 // guess says who a hit probably was. Most hits look like another of the same batch.
-func (in *intake) guess(h beacon.Hit) (class, reason string) {
+func (in *intake) guess(h beacon.Hit) visit.Guess {
 	key := guessKey{kind: h.Kind, agent: h.UserAgent, referer: h.Referer, host: h.Host, self: h.Self}
 	if in.visit.ByAddress() {
 		key.address = hostOf(h.Addr)
 	}
 	g, ok := in.guesses[key]
 	if !ok {
-		g[0], g[1] = in.visit.Classify(h)
+		g = in.visit.Classify(h)
 		in.guesses[key] = g
 	}
-	return g[0], g[1]
+	return g
 }
 
 // repeat reports whether a hit is a repeat of one that has a row, and counts it there.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
+	"birdring/beacon/visit"
 	"birdring/canary"
 )
 
@@ -27,9 +29,10 @@ var listings = map[string]listing{
 		time:    `e.at`, key: `e.viewer`, scan: scanExposure,
 	},
 	"hits": {
-		columns: `h.id, h.at, h.kind, h.token_kind, h.object, a.name, v.session, h.name, h.qtype, h.subnet, h.method, h.host, h.path, h.status, h.bytes, h.address, h.user_agent, h.referer, h.origin, h.sha256, h.self, h.proto, h.cookie, h.proved, h.via, h.class, h.reason, h.repeats, h.last_at`,
-		from:    `hits h LEFT JOIN viewers v ON v.number = h.viewer LEFT JOIN accounts a ON a.id = v.account`,
-		time:    `h.at`, key: `h.id`, scan: scanHit,
+		columns: `h.id, h.at, h.kind, h.token_kind, h.object, a.name, v.session, h.name, h.qtype, h.subnet, h.method, h.host, h.path, h.status, h.bytes, h.address, h.user_agent, h.referer, h.origin, h.sha256, h.self, h.proto, h.cookie, h.proved, h.via, h.class, h.reason, h.repeats, h.last_at, h.country, h.city, h.asn, h.network, h.confirmed,
+			(SELECT min(e.at) FROM exposures e WHERE e.kind = 'offered' AND e.viewer = h.viewer AND e.decoy = CASE WHEN h.token_kind = 2 THEN (SELECT p.decoy FROM pictures p WHERE p.num = h.object) ELSE h.object END)`,
+		from: `hits h LEFT JOIN viewers v ON v.number = h.viewer LEFT JOIN accounts a ON a.id = v.account`,
+		time: `h.at`, key: `h.id`, scan: scanHit,
 	},
 	"sightings": {
 		columns: `s.id, t.site, s.kind, s.source, s.decoy, s.picture, s.url, s.page, s.context, s.captured_at, s.capture, s.verdict, s.transform,
@@ -154,11 +157,13 @@ func scanHit(w *world, rows *sql.Rows) (any, error) {
 	var at int64
 	var kind canary.TokenKind
 	var object uint32
-	var name, qtype, subnet, method, host, path, address, agent, referer, origin, sum, proto, cookie, via, class, reason string
-	var last sql.NullInt64
+	var name, qtype, subnet, method, host, path, address, agent, referer, origin, sum, proto, cookie, via, class, reason, country, city, network, confirmed string
+	var last, offered sql.NullInt64
+	var asn int64
 	err := into(rows, &row.ID, &at, &row.Kind, &kind, &object, &row.Account, &row.Session, &name, &qtype, &subnet, &method, &host, &path,
 		&row.Status, &row.Bytes, &address, &agent, &referer, &origin, &sum, &row.Self,
-		&proto, &cookie, &row.Proved, &via, &class, &reason, &row.Repeats, &last)
+		&proto, &cookie, &row.Proved, &via, &class, &reason, &row.Repeats, &last,
+		&country, &city, &asn, &network, &confirmed, &offered)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +174,14 @@ func scanHit(w *world, rows *sql.Rows) (any, error) {
 	row.Name, row.QType, row.Subnet, row.Method, row.Host, row.Path = orNil(name), orNil(qtype), orNil(subnet), orNil(method), orNil(host), orNil(path)
 	row.Address, row.UserAgent, row.Referer, row.Origin, row.SHA256 = orNil(address), orNil(agent), orNil(referer), orNil(origin), orNil(sum)
 	row.Proto, row.Cookie, row.Via, row.Class, row.Reason, row.Last = orNil(proto), orNil(cookie), orNil(via), orNil(class), orNil(reason), timeOrNil(last)
+	row.Country, row.City, row.Network, row.Confirmed = orNil(country), orNil(city), orNil(network), orNil(confirmed)
+	if asn > 0 {
+		row.ASN = &asn
+	}
+	if offered.Valid && !row.Self {
+		since := time.Duration(at-offered.Int64) * time.Microsecond
+		row.After, row.Timing = new(since.Seconds()), orNil(visit.Timing(row.Kind, since))
+	}
 	if kind == canary.KindPicture {
 		if row.Photo = w.photoID(object); row.Photo != nil {
 			row.Decoy = &w.decoys[w.pictures[w.photoNum[object]].decoy].ID

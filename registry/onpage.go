@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"birdring/beacon"
 	"birdring/beacon/crawl"
 	"birdring/beacon/text"
 	"birdring/canary"
@@ -60,65 +61,45 @@ func around(visible string, data []byte, m text.Match) string {
 	return strings.ToValidUTF8(string(data[max(0, m.Start-side):min(len(data), m.End+side-len(m.Handle))]), "")
 }
 
-// linked finds our sealed links in a page.
+// linked finds our sealed links in a page, and counts what looks like one.
 func (h *hunt) linked(p crawl.Page, body []byte) (found []*sighting) {
-	all := h.tokens(body)
-	for _, address := range p.Ours {
-		all = append(all, h.tokens([]byte(address))...)
-	}
 	seen := map[canary.Token]bool{}
-	for _, t := range all {
-		if seen[t.Token] || len(found) >= mostPageHits {
-			continue
-		}
-		seen[t.Token] = true
-		decoy, ok := h.w.byNum[t.Object]
-		var photo *picture
-		if t.Kind == canary.KindPicture {
-			var i int
-			if i, ok = h.w.photoNum[t.Object]; ok {
-				photo = &h.w.pictures[i]
-				decoy = photo.decoy
+	for i, data := range slices.Concat([]string{string(body)}, p.Ours) {
+		h.guesses += beacon.Tokens(h.r.keys, []byte(data), func(t beacon.Found) {
+			if seen[t.Token] || len(found) >= mostPageHits {
+				return
 			}
-		}
-		if !ok {
-			continue
-		}
-		s := h.sighting(kindLink, decoy, p, t.text, p.Text)
-		s.viewer, s.picture = t.Viewer, photo
-		found = append(found, s)
+			seen[t.Token] = true
+			address := data
+			if i == 0 {
+				address = addressAround(body, t.Start, t.End)
+			}
+			if s := h.link(p, t, address); s != nil {
+				s.index = h.guesses + t.Index
+				found = append(found, s)
+			}
+		})
 	}
 	return found
 }
 
-// foundToken is a token of ours with the address it stands in.
-type foundToken struct {
-	canary.Token
-	text string
-}
-
-// tokens finds our tokens in bytes: every stretch of base32 letters of their
-// length is tried, and what was not sealed with our key does not open.
-func (h *hunt) tokens(data []byte) (out []foundToken) {
-	for i := 0; i < len(data); {
-		end := i
-		for end < len(data) && base32Letter(data[end]) {
-			end++
+// link is the sighting of a token at an address; nil if it names nothing we know.
+func (h *hunt) link(p crawl.Page, t beacon.Found, address string) *sighting {
+	decoy, ok := h.w.byNum[t.Object]
+	var photo *picture
+	if t.Kind == canary.KindPicture {
+		var i int
+		if i, ok = h.w.photoNum[t.Object]; ok {
+			photo = &h.w.pictures[i]
+			decoy = photo.decoy
 		}
-		for from := i; from+canary.TokenLength <= end && end-i <= 256; from++ {
-			t, err := h.r.keys.OpenToken(string(data[from : from+canary.TokenLength]))
-			if err == nil {
-				out = append(out, foundToken{t, addressAround(data, from, from+canary.TokenLength)})
-				from += canary.TokenLength - 1
-			}
-		}
-		i = end + 1
 	}
-	return out
-}
-
-func base32Letter(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '2' && c <= '7'
+	if !ok {
+		return nil
+	}
+	s := h.sighting(kindLink, decoy, p, address, p.Text)
+	s.viewer, s.picture = t.Viewer, photo
+	return s
 }
 
 // addressAround is the URL that stands around a token, as far as it goes without a delimiter.

@@ -29,7 +29,7 @@ type siteProofs struct {
 
 	personal map[int64][]string             // per account: its personal decoys
 	handles  map[int64]map[string]handleHit // per account and decoy
-	links    map[int64]map[string]bool
+	links    map[int64]map[string]int       // per account and decoy: which of the token-like strings it was
 	probes   []askedDecoy
 	came     map[int64]bool  // accounts that came first for a dark decoy
 	found    []*canary.Decoy // shared decoys whose coin may speak
@@ -52,7 +52,7 @@ type askedDecoy struct {
 func (r *Registry) proofsOn(ctx context.Context, q queryer, w *world, site int64, only *inputs) (*siteProofs, error) {
 	p := &siteProofs{
 		r: r, q: q, personal: map[int64][]string{}, handles: map[int64]map[string]handleHit{},
-		links: map[int64]map[string]bool{}, came: map[int64]bool{},
+		links: map[int64]map[string]int{}, came: map[int64]bool{},
 	}
 	if err := p.readSightings(ctx, w, site, only); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 	if err != nil {
 		return err
 	}
-	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), CASE WHEN EXISTS (SELECT 1 FROM sightings p WHERE p.site = g.site AND p.kind = 'picture' AND p.page = g.page) THEN coalesce(g.string_index, 0) ELSE 0 END,
+	rows, err := p.q.QueryContext(ctx, `SELECT g.id, g.kind, g.decoy, coalesce(g.viewer, 0), coalesce(v.account, 0), coalesce(d.account, 0), CASE WHEN g.kind = 'link' OR EXISTS (SELECT 1 FROM sightings p WHERE p.site = g.site AND p.kind = 'picture' AND p.page = g.page) THEN coalesce(g.string_index, 0) ELSE 0 END,
 		d.handle_millibits, g.captured_at, g.verdict, coalesce(g.string_index, 0) = ? FROM sightings g JOIN decoys d ON d.num = g.decoy LEFT JOIN viewers v ON v.number = g.viewer WHERE g.site = ? ORDER BY g.id`, disguised, site)
 	if err != nil {
 		return sqlstore.Explain(err)
@@ -120,9 +120,11 @@ func (p *siteProofs) readSightings(ctx context.Context, w *world, site int64, on
 			}
 		case kind == kindLink && account != 0:
 			if p.links[account] == nil {
-				p.links[account] = map[string]bool{}
+				p.links[account] = map[string]int{}
 			}
-			p.links[account][d.ID] = true
+			if first, again := p.links[account][d.ID]; !again || index < first {
+				p.links[account][d.ID] = index
+			}
 		}
 		if kind != kindPicture {
 			p.sightings = append(p.sightings, id)
@@ -228,8 +230,8 @@ func (p *siteProofs) enterLinks(ctx context.Context, l *ring.Ledger, account int
 		return err
 	}
 	for _, id := range shown {
-		if found[id] {
-			err = l.Link(ring.Link(id))
+		if index, ok := found[id]; ok {
+			err = l.Link(ring.Link(id, index))
 		} else {
 			err = l.Missing(ring.KindLink, id)
 		}

@@ -112,8 +112,15 @@ type (
 		Via       *string    `json:"via"`     // the trusted proxy that named the address
 		Class     *string    `json:"class"`   // who it probably was; never evidence
 		Reason    *string    `json:"reason"`  // the rule that says so
-		Repeats   int64      `json:"repeats"` // of the same within the same minute
-		Last      *time.Time `json:"last"`    // of the newest repeat
+		Country   *string    `json:"country"` // ISO 3166-1, by the operator's file
+		City      *string    `json:"city"`
+		ASN       *int64     `json:"asn"`       // number of the network, by the operator's file
+		Network   *string    `json:"network"`   // who runs it
+		Confirmed *string    `json:"confirmed"` // whether its address belongs to whom it calls itself: waits, yes, no, unknown
+		After     *float64   `json:"after"`     // seconds since the canary was first handed out to the viewer
+		Timing    *string    `json:"timing"`    // what that looks like: prompt, echo
+		Repeats   int64      `json:"repeats"`   // of the same within the same minute
+		Last      *time.Time `json:"last"`      // of the newest repeat
 	}
 	// SightingRow is a sighting. Whose copy it is stands in the attributions.
 	SightingRow struct {

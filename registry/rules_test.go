@@ -3,6 +3,7 @@ package registry_test
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -316,6 +317,27 @@ func TestHandlesAndLinksAreFactors(t *testing.T) {
 	// account's link says nothing about another.
 	if _, err := r.Explain(t.Context(), site.URL, "crowd-001", false); err == nil {
 		t.Error("an account below the line was explained")
+	}
+
+	// Where strings of the form of a token were met before it, a link says less:
+	// 64 - log2(i(i+1)) bits.
+	noise := []byte(fmt.Sprintf(`<a href="/u/%s">one</a>`, mine.Handle))
+	const many = 1000
+	for i := range many {
+		noise = fmt.Appendf(noise, " aa%sa", strings.Map(func(c rune) rune { return c - '0' + 'a' }, fmt.Sprintf("%025d", i)))
+	}
+	site.files["/"] = noise
+	loud := newClone(t, site.files)
+	scan(t, r, loud.URL)
+	less, err := r.Explain(t.Context(), loud.URL, "mole", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := kinds["link"]
+	for _, f := range less.Factors {
+		if want := was - math.Log2((many+1)*(many+2)/2); f.Kind == "link" && math.Abs(f.Bits-want) > .1 {
+			t.Errorf("link behind %d strings: %.3f bits, alone %.3f, want %.3f", many, f.Bits, was, want)
+		}
 	}
 }
 

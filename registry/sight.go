@@ -44,7 +44,7 @@ type sighting struct {
 	captured     time.Time
 	verdict      Verdict
 	finding      finding // pictures: what was read
-	index        int     // handle: which of the strings that name somebody on the site; 0: none of them
+	index        int     // handle: which of the strings that name somebody on the site, 0: none of them; link: which of those that look like tokens
 }
 
 // sight stores a sighting. The same canary in the same bytes at the same URL is

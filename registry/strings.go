@@ -13,7 +13,8 @@ import (
 // planted handle that is the i-th of them on a site was met by chance with
 // probability i 2^-h at most, so what a find of it is worth depends on i
 // (statistics section 5b). They are counted whether or not anything is found;
-// one met again counts again, which only lowers what comes after.
+// one met again counts again, which only lowers what comes after. So are strings
+// that have the form of our tokens, for links.
 
 // naming returns those of a page: the parts of its path, then what stands behind
 // an @ in its text, each once.
@@ -64,11 +65,31 @@ func (h *hunt) number(p crawl.Page, found []*sighting) {
 	h.strings += len(names)
 }
 
-// countStrings adds what was met to the site's count and returns what it was before.
-func (h *hunt) countStrings(ctx context.Context, tx *sql.Tx, site int64, met int) (before int, err error) {
-	if err := tx.QueryRowContext(ctx, `SELECT strings FROM sites WHERE id = ?`, site).Scan(&before); err != nil {
-		return 0, err
+// met is how much of what could have been ours was met on a site: on this walk and
+// not stored yet, or before it.
+type met struct {
+	strings int // that name somebody
+	guesses int // that have the form of our tokens (statistics section 5c)
+}
+
+func (m *met) less(o met) { m.strings, m.guesses = m.strings-o.strings, m.guesses-o.guesses }
+
+// place turns a sighting's place on this walk into that on the site.
+func (m met) place(s *sighting) {
+	switch {
+	case s.index <= 0: // none of the counted
+	case s.kind == kindLink:
+		s.index += m.guesses
+	default:
+		s.index += m.strings
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE sites SET strings = strings + ? WHERE id = ?`, met, site)
+}
+
+// count adds what was met to what the site has and returns what that was before.
+func (m met) count(ctx context.Context, tx *sql.Tx, site int64) (before met, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT strings, guesses FROM sites WHERE id = ?`, site).Scan(&before.strings, &before.guesses); err != nil {
+		return met{}, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE sites SET strings = strings + ?, guesses = guesses + ? WHERE id = ?`, m.strings, m.guesses, site)
 	return before, err
 }

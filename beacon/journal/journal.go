@@ -19,15 +19,11 @@
 package journal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -57,10 +53,11 @@ var errClosed = errors.New("journal is closed")
 
 // Options of OpenWith. Zero values are the defaults.
 type Options struct {
-	SegmentBytes int64         // a new segment begins after so many bytes; 0: 64 MiB
-	SyncEvery    time.Duration // how long a written record may wait to be durable against power loss; 0: 50 ms
-	SyncEach     bool          // Append returns only when the record is durable against power loss
-	Quota        int64         // bytes of records that may wait until they are removed; more are refused (ErrFull); 0: no bound
+	SegmentBytes int64                // a new segment begins after so many bytes; 0: 64 MiB
+	SyncEvery    time.Duration        // how long a written record may wait to be durable against power loss; 0: 50 ms
+	SyncEach     bool                 // Append returns only when the record is durable against power loss
+	sync         func(*os.File) error // makes a segment durable; nil: datasync
+	Quota        int64                // bytes of records that may wait until they are removed; more are refused (ErrFull); 0: no bound
 }
 
 // ErrFull is wrapped by Append when more records wait than the quota allows:
@@ -101,6 +98,9 @@ func OpenWith(dir string, o Options) (j *Journal, err error) {
 	if o.SyncEvery <= 0 {
 		o.SyncEvery = 50 * time.Millisecond
 	}
+	if o.sync == nil {
+		o.sync = datasync
+	}
 	if o.Quota > 0 { // a segment goes as a whole, so that several must fit
 		o.SegmentBytes = max(1<<10, min(o.SegmentBytes, o.Quota/4))
 	}
@@ -136,95 +136,6 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// openLast goes on in the last segment if it is whole, else in a new one.
-func (j *Journal) openLast() error {
-	numbers, err := segments(j.dir)
-	if err != nil {
-		return err
-	}
-	if len(numbers) == 0 {
-		return j.create(1)
-	}
-	for _, n := range numbers {
-		st, err := os.Stat(segmentPath(j.dir, n))
-		if err != nil {
-			return err
-		}
-		j.held += st.Size()
-	}
-	last := numbers[len(numbers)-1]
-	path := segmentPath(j.dir, last)
-	end, whole, err := check(path, last)
-	if err != nil {
-		return err
-	}
-	if !whole || end >= j.o.SegmentBytes {
-		return j.create(last + 1)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	j.file, j.segment, j.end = f, last, end
-	return nil
-}
-
-// check returns where the records of a segment end and whether nothing follows.
-func check(path string, number uint64) (end int64, whole bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, false, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return 0, false, err
-	}
-	s, err := newScanner(f, number, st.Size())
-	if err != nil {
-		return 0, false, err
-	}
-	if !s.headed {
-		return 0, false, nil
-	}
-	for {
-		_, found, err := s.next()
-		if err != nil {
-			return 0, false, err
-		}
-		if !found {
-			return s.at, s.at == st.Size() && s.skipped == 0, nil
-		}
-	}
-}
-
-// create begins a segment. Called with mu held or before anybody knows j.
-func (j *Journal) create(number uint64) error {
-	f, err := os.OpenFile(segmentPath(j.dir, number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	header := binary.LittleEndian.AppendUint64([]byte(segmentMagic), number)
-	if _, err := f.WriteAt(header, 0); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	if err := syncDir(j.dir); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	j.file, j.segment, j.end = f, number, headerSize
-	j.held += headerSize
-	return nil
-}
-
-// syncDir makes new names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Append writes a record of 1 to MaxRecord bytes. When it returns nil the
 // record survives the end of this process.
 func (j *Journal) Append(rec []byte) error {
@@ -235,43 +146,6 @@ func (j *Journal) Append(rec []byte) error {
 		return err
 	}
 	return j.AppendBatch(b)
-}
-
-// batches lends Append its buffers.
-var batches = sync.Pool{New: func() any { return new(Batch) }}
-
-// Batch collects records that are written together. Its zero value is empty.
-type Batch struct {
-	framed []byte
-	n      int
-}
-
-// Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { b.framed, b.n = b.framed[:0], 0 }
-
-// Len is the number of records.
-func (b *Batch) Len() int { return b.n }
-
-// Add puts a record of 1 to MaxRecord bytes behind the others.
-func (b *Batch) Add(rec []byte) error {
-	if len(rec) == 0 || len(rec) > MaxRecord {
-		return fmt.Errorf("journal record has %d bytes, want 1 to %d", len(rec), MaxRecord)
-	}
-	b.framed = appendRecord(b.framed, rec)
-	b.n++
-	return nil
-}
-
-// Visit visits the records in order until one is not accepted; rec is valid until visit returns.
-func (b *Batch) Visit(visit func(rec []byte) error) error {
-	for rest := b.framed; len(rest) > 0; {
-		n := recordHeaderSize + int(binary.LittleEndian.Uint32(rest[4:]))
-		if err := visit(rest[recordHeaderSize:n:n]); err != nil {
-			return err
-		}
-		rest = rest[n:]
-	}
-	return nil
 }
 
 // AppendBatch writes all records of a batch by one call to the system, or none.
@@ -288,69 +162,6 @@ func (j *Journal) AppendBatch(b *Batch) error {
 		return j.syncTo(number)
 	}
 	return nil
-}
-
-// write returns the running number of the batch's last record.
-func (j *Journal) write(b *Batch) (uint64, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken != nil {
-		return 0, j.broken
-	}
-	if j.o.Quota > 0 && j.held+int64(len(b.framed)) > j.o.Quota {
-		j.err = fmt.Errorf("%w: %d of %d bytes wait to be taken in", ErrFull, j.held, j.o.Quota)
-		return 0, j.err
-	}
-	if j.file == nil || j.end > headerSize && j.end+int64(len(b.framed)) > j.o.SegmentBytes {
-		if err := j.rotate(); err != nil {
-			j.err = err
-			return 0, err
-		}
-	}
-	if _, err := j.file.WriteAt(b.framed, j.end); err != nil {
-		// Nobody must read half a record as the end of the segment while this
-		// process goes on behind it.
-		if cutErr := j.file.Truncate(j.end); cutErr != nil {
-			err = errors.Join(err, cutErr, j.leave())
-		}
-		j.err = err
-		return 0, err
-	}
-	j.end += int64(len(b.framed))
-	j.held += int64(len(b.framed))
-	j.written += uint64(b.n)
-	j.err = nil
-	return j.written, nil
-}
-
-func appendRecord(dst, rec []byte) []byte {
-	dst = append(dst, recordMagic...)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(rec)))
-	crc := crc32.Update(crc32.Checksum(dst[4:8], castagnoli), castagnoli, rec)
-	dst = binary.LittleEndian.AppendUint32(dst, crc)
-	return append(dst, rec...)
-}
-
-// rotate goes on in a new segment. mu is held.
-func (j *Journal) rotate() error {
-	if j.file != nil {
-		if err := j.leave(); err != nil {
-			return err
-		}
-	}
-	return j.create(j.segment + 1)
-}
-
-// leave makes the segment durable and closes it. mu is held.
-func (j *Journal) leave() error {
-	err := datasync(j.file)
-	if err != nil {
-		j.broken = fmt.Errorf("records may not survive a power loss, restart: %w", err)
-		return j.broken
-	}
-	err = j.file.Close()
-	j.file = nil
-	return err
 }
 
 func (j *Journal) syncLoop() {
@@ -389,7 +200,7 @@ func (j *Journal) syncTo(number uint64) error {
 		return err
 	}
 	if file != nil { // else every segment was left, and made durable then
-		err = datasync(file)
+		err = j.o.sync(file)
 	}
 	if err != nil {
 		j.mu.Lock()
@@ -480,27 +291,4 @@ func (j *Journal) Remove(before Position) (removed int, err error) {
 		removed++
 	}
 	return removed, nil
-}
-
-func segmentPath(dir string, number uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%016x%s", number, suffix))
-}
-
-// segments returns the numbers of all segments, ascending.
-func segments(dir string) (numbers []uint64, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		base, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok || len(base) != 16 {
-			continue
-		}
-		if n, err := strconv.ParseUint(base, 16, 64); err == nil && n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, nil
 }

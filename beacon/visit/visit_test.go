@@ -23,15 +23,15 @@ func TestBuiltInRules(t *testing.T) {
 			continue
 		}
 		f := strings.Split(strings.TrimSpace(line), "\t")
-		if len(f) != 3 || !slices.Contains(visit.Classes, f[0]) {
+		if len(f) < 3 || len(f) > 4 || !slices.Contains(visit.Classes, f[0]) {
 			t.Fatalf("line %q", line)
 		}
-		if u, err := url.Parse(f[2]); err != nil || u.Scheme != "https" || u.Host == "" {
+		if u, err := url.Parse(f[2]); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 			t.Errorf("source %q", f[2])
 		}
 		h := beacon.Hit{Kind: beacon.KindLink, UserAgent: "Mozilla/5.0 (compatible; " + strings.ToUpper(f[1]) + "1.0)"}
-		if class, why := rules.Classify(h); class != f[0] || !strings.Contains(why, f[2]) {
-			t.Errorf("%s: %s because %s", f[1], class, why)
+		if g := rules.Classify(h); g.Class != f[0] || !strings.Contains(g.Reason, f[2]) || g.Confirm != (len(f) == 4) {
+			t.Errorf("%s: %+v", f[1], g)
 		}
 		n++
 	}
@@ -42,7 +42,7 @@ func TestBuiltInRules(t *testing.T) {
 
 func TestClassify(t *testing.T) {
 	rules := visit.Default()
-	for _, e := range []string{"192.0.2.0/24", "2001:db8::1", "agent:OurMonitor"} {
+	for _, e := range []string{"192.0.2.0/24", " 2001:db8::1 ", "agent:OurMonitor"} {
 		if err := rules.Allow(e); err != nil {
 			t.Fatal(err)
 		}
@@ -64,18 +64,18 @@ func TestClassify(t *testing.T) {
 		{beacon.Hit{Addr: "203.0.113.1:1", UserAgent: bot}, visit.Unknown}, // lies
 		{beacon.Hit{Addr: "198.51.100.7:1", UserAgent: browser}, visit.Search},
 		{beacon.Hit{Addr: "203.0.113.1:1", UserAgent: "Slackbot-LinkExpanding 1.0"}, visit.Preview},
-		{beacon.Hit{Kind: beacon.KindDNS, Addr: "203.0.113.1:53"}, visit.Resolver},
+		{beacon.Hit{Kind: beacon.KindDNS, Addr: "203.0.113.1:53"}, visit.NameServer},
 		{beacon.Hit{Kind: beacon.KindFetch, Host: "media.platform.example", Referer: "https://clone.example/x", UserAgent: browser}, visit.Hotlink},
 		{beacon.Hit{Kind: beacon.KindFetch, Host: "media.platform.example", Referer: "https://www.platform.example/x", UserAgent: browser}, visit.Unknown},
 		{beacon.Hit{Kind: beacon.KindLink, Host: "media.platform.example", Referer: "https://clone.example/x", UserAgent: browser}, visit.Unknown},
 		{beacon.Hit{Kind: beacon.KindFetch, Host: "h", Referer: "rubbish", UserAgent: "python-requests/2.32"}, visit.Scraper},
 		{beacon.Hit{Addr: "no address"}, visit.Unknown},
 	} {
-		if got, why := rules.Classify(c.hit); got != c.want || why == "" {
-			t.Errorf("%+v: %s (%s), want %s", c.hit, got, why, c.want)
+		if got := rules.Classify(c.hit); got.Class != c.want || got.Reason == "" {
+			t.Errorf("%+v: %+v, want %s", c.hit, got, c.want)
 		}
 	}
-	for _, bad := range []string{"", "agent:", "x.example", "300.1.1.1"} {
+	for _, bad := range []string{"", "agent:", "as", "as0", "as99999999999", "x.example", "300.1.1.1"} {
 		if rules.Allow(bad) == nil {
 			t.Errorf("%q was taken", bad)
 		}

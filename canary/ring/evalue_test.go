@@ -110,11 +110,11 @@ func TestOneSecretMultipliesOnce(t *testing.T) {
 	must(l.Rings(s.Factor("a")))
 	must(l.Rings(s.Factor("b")))
 	must(l.Handle(ring.Handle("a", 37_000, 1)))
-	must(l.Link(ring.Link("a")))
+	must(l.Link(ring.Link("a", 1)))
 	must(l.Probe(ring.Probe("a", 37_000, 100)))
 	must(l.Coin("a", .25, true))
 	for i, err := range []error{
-		l.Rings(s.Factor("a")), l.Handle(ring.Handle("a", 37_000, 2)), l.Link(ring.Link("a")),
+		l.Rings(s.Factor("a")), l.Handle(ring.Handle("a", 37_000, 2)), l.Link(ring.Link("a", 1)),
 		l.Probe(ring.Probe("a", 37_000, 100)), l.Coin("a", .25, true), l.Missing(ring.KindLink, "a"),
 	} {
 		if !errors.Is(err, ring.ErrTwice) {
@@ -304,4 +304,28 @@ func FuzzReading(f *testing.F) {
 		r.Given([]uint64{v, v + 1}).Score(v + 2)
 		plain.Alone()
 	})
+}
+
+// The i-th token-like string is worth 64 - log2(i(i+1)) bits, before what the
+// ledger's mixture takes.
+func TestLinkIsWorthLessTheMoreStringsWereMet(t *testing.T) {
+	bits := func(index int) float64 {
+		var l ring.Ledger
+		if err := l.Link(ring.Link("a", index)); err != nil {
+			t.Fatal(err)
+		}
+		return float64(l.Parts().Links) / 1000
+	}
+	first := bits(1)
+	if first > 63 || first < 55 {
+		t.Errorf("the first string is worth %.3f bits, want a few less than 63", first)
+	}
+	for _, i := range []float64{2, 10, 1e3, 1e6} {
+		if got, want := bits(int(i)), first-math.Log2(i*(i+1)/2); math.Abs(got-want) > .01 {
+			t.Errorf("string %.0f is worth %.3f bits, want %.3f", i, got, want)
+		}
+	}
+	if bits(0) != first {
+		t.Error("a number below 1 is none")
+	}
 }

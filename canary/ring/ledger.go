@@ -43,11 +43,15 @@ func Handle(decoy string, millibits int64, index int) HandleProof {
 	return HandleProof{proof{Label{KindHandle, decoy}, down(l)}}
 }
 
-// Link is the e-value of a link found by our own fetch. A stranger's guess opens
-// as a given viewer's with a chance of 2^-128, so the cap of 2^64 leaves room for
-// 2^64 guesses (statistics section 5c).
-func Link(decoy string) LinkProof {
-	return LinkProof{proof{Label{KindLink, decoy}, down(bitsLog(mostProof))}}
+// Link is the e-value of a link found by our own fetch, met as the index-th of
+// the strings on the site that have the form of a token (from 1 on):
+// 2^64 / (i(i+1)), never above 2^63. A string that was not copied from the
+// viewer's link is that link, a given block of 128 bits, with a chance of 2^-128; it
+// is counted as 2^-64, the chance of opening as any token at all (of the first
+// layout): the rest is margin. Weighted by 1/(i(i+1)), which sums to 1, all strings together expect at most 1.
+func Link(decoy string, index int) LinkProof {
+	i := float64(max(1, index))
+	return LinkProof{proof{Label{KindLink, decoy}, down(bitsLog(mostProof) - log(i) - log(i+1))}}
 }
 
 // Probe is the e-value of the first look-up of a dark decoy: its handle's

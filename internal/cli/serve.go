@@ -2,17 +2,18 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"birdring/beacon/visit"
+	"birdring/internal/cert"
 	"birdring/internal/console"
 	"birdring/registry"
 	"birdring/registry/stream"
@@ -24,7 +25,8 @@ func (a *app) serveCommand() *cobra.Command {
 		http: "127.0.0.1:8480", httpText: "address for pages, API, links and pictures",
 		publicText: "how viewers reach --http (default: its own address)", journalText: "to be taken in",
 	}
-	var known, ranges []string
+	var visits visitFlags
+	var certs certFlags
 	var work jobFlags
 	var idle bool
 	cmd := &cobra.Command{
@@ -37,6 +39,12 @@ func (a *app) serveCommand() *cobra.Command {
 				return usagef("--tell needs --stream")
 			case slices.ContainsFunc(o.Tell, func(t string) bool { return t != registry.TellHits && t != registry.TellAttributions }):
 				return usagef("--tell takes %s and %s", registry.TellHits, registry.TellAttributions)
+			case certs.auto && (f.cert != "" || f.zone == ""):
+				return usagef("--tls-auto needs --dns and --zone, and excludes --tls-cert")
+			case !certs.auto && certs != (certFlags{}):
+				return usagef("--acme, --acme-root and --acme-email go with --tls-auto")
+			case certs.ca != "" && !isURL(certs.ca):
+				return usagef("--acme must be the URL of an ACME directory")
 			}
 			if o.Stream != "" {
 				if err := stream.Check(o.Stream); err != nil {
@@ -51,10 +59,19 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&idle, "no-worker", false, "leave scans, probes and alerts to birdring worker")
 	cmd.Flags().StringVar(&o.Stream, "stream", "", "take in hits of edges and exposures from nats://HOST or kafka://HOST")
 	cmd.Flags().StringSliceVar(&o.Tell, "tell", nil, "hits, attributions: what the stream is told")
-	cmd.Flags().StringSliceVar(&known, "known", nil, "network, address or agent:TEXT of requesters you know, repeatable")
-	cmd.Flags().StringSliceVar(&ranges, "ranges", nil, "CLASS=FILE, a published JSON list of addresses, like search=googlebot.json")
+	cmd.Flags().BoolVar(&certs.auto, "tls-auto", false, "get certificates of --zone from an ACME authority, whose terms you agree to, and renew them")
+	cmd.Flags().StringVar(&certs.ca, "acme", "", "URL of its directory (default: Let's Encrypt)")
+	cmd.Flags().StringVar(&certs.root, "acme-root", "", "file of the certificate that its own server is believed by (default: the system's)")
+	cmd.Flags().StringVar(&certs.email, "acme-email", "", "where it may write to")
+	visits.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
-		if o.Visit, err = visitRules(known, ranges); err != nil {
+		if o.Visit, err = visits.rules(); err != nil {
+			return err
+		}
+		if visits.confirm {
+			o.Confirm = net.DefaultResolver
+		}
+		if o.Certs, err = certs.config(); err != nil {
 			return err
 		}
 		if err := f.open(); err != nil {
@@ -69,6 +86,31 @@ func (a *app) serveCommand() *cobra.Command {
 		return console.Serve(ctx, o)
 	})
 	return cmd
+}
+
+// certFlags are those of --tls-auto.
+type certFlags struct {
+	auto            bool
+	ca, root, email string
+}
+
+// config is nil without --tls-auto.
+func (f *certFlags) config() (*cert.Config, error) {
+	if !f.auto {
+		return nil, nil
+	}
+	c := &cert.Config{CA: f.ca, Email: f.email}
+	if f.root != "" {
+		data, err := os.ReadFile(f.root)
+		if err != nil {
+			return nil, fmt.Errorf("--acme-root: %w", err)
+		}
+		c.Roots = x509.NewCertPool()
+		if !c.Roots.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("--acme-root %s holds no certificate in PEM form", f.root)
+		}
+	}
+	return c, nil
 }
 
 func (a *app) printReady(r console.Ready) {
@@ -97,28 +139,4 @@ func parseEach[T any](values []string, parse func(string) (T, error), into *[]T,
 		*into = append(*into, t)
 	}
 	return nil
-}
-
-// visitRules reads --known and --ranges.
-func visitRules(known, ranges []string) (*visit.Rules, error) {
-	rules := visit.Default()
-	for _, k := range known {
-		if err := rules.Allow(k); err != nil {
-			return nil, usagef("--known: %v", err)
-		}
-	}
-	for _, r := range ranges {
-		class, file, ok := strings.Cut(r, "=")
-		if !ok {
-			return nil, usagef("--ranges %q: want CLASS=FILE", r)
-		}
-		data, err := os.ReadFile(file)
-		if err == nil {
-			err = rules.Ranges(class, file, data)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return rules, nil
 }

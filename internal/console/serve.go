@@ -22,6 +22,7 @@ import (
 	"birdring/beacon/journal"
 	"birdring/beacon/visit"
 	"birdring/canary"
+	"birdring/internal/cert"
 	"birdring/registry"
 	"birdring/registry/jobs"
 	"birdring/registry/stream"
@@ -40,11 +41,13 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
-	Visit     *visit.Rules // who a hit probably was; nil: the built-in rules
-	Stream    string       // URL of the stream that hits of edges and exposures come through, "" for none
-	Tell      []string     // topics told on it: hits, attributions
-	Jobs      jobs.Config  // of the worker in this process; the registry and log are filled in
-	NoWorker  bool         // leave jobs to other processes
+	Visit     *visit.Rules   // who a hit probably was; nil: the built-in rules
+	Stream    string         // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string       // topics told on it: hits, attributions
+	Jobs      jobs.Config    // of the worker in this process; the registry and log are filled in
+	NoWorker  bool           // leave jobs to other processes
+	Certs     *cert.Config   // certificates for HTTP from an authority, instead of files; the rest is filled in
+	Confirm   visit.Resolver // who is asked whether crawlers are who they call themselves; nil: nobody
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -80,12 +83,8 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		return err
 	}
 	defer listener.Close() // closed before by the server; this is for early returns
-	scheme := "http://"
-	if o.TLSCert != "" {
-		scheme = "https://"
-	}
 	if o.PublicURL == "" {
-		o.PublicURL = scheme + listener.Addr().String()
+		o.PublicURL = o.scheme() + listener.Addr().String()
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	reg, err := registry.Open(ctx, o.Dir, registry.Options{Database: o.Database, Log: o.Log, Visit: o.Visit})
@@ -134,6 +133,14 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		console.streams = s.streams
 	}
 	return s.run(ctx, listener, console, token)
+}
+
+// scheme of the pages, API, links and pictures.
+func (o *ServeOptions) scheme() string {
+	if o.TLSCert != "" || o.Certs != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -210,10 +217,8 @@ func (s *server) record(_ context.Context, h beacon.Hit) error {
 func (s *server) run(ctx context.Context, listener net.Listener, console http.Handler, token string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ready := Ready{URL: "http://" + listener.Addr().String(), Token: token}
-	if s.o.TLSCert != "" {
-		ready.URL = "https://" + listener.Addr().String()
-	}
+	ready := Ready{URL: s.o.scheme() + listener.Addr().String(), Token: token}
+	var names *beacon.DNS
 	if s.o.DNS != "" {
 		name := s.o.Name
 		name.Addr, name.Zone, name.Keyring, name.Journal, name.Stats = s.o.DNS, s.o.Zone, s.reg.Keyring(), s.journal, s.stats
@@ -223,14 +228,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 			return err
 		}
 		defer dns.Close()
-		ready.DNS = dns.Addr()
+		names, ready.DNS = dns, dns.Addr()
 	}
 	on, err := s.reg.NeutralOnly(ctx)
 	if err != nil {
 		return err
 	}
 	s.neutral.Store(on) // before the first request
-	secured, err := s.tls()
+	secured, err := s.tls(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -268,6 +273,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 			part("telling "+topic, s.streams.told(topic))
 		}
 	}
+	part("crawlers", s.confirmCrawlers)
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -287,8 +293,16 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 // maxConnections bounds those of HTTP.
 const maxConnections = 16 << 10
 
-// tls is the configuration of --tls-cert, nil for none.
-func (s *server) tls() (*tls.Config, error) {
+// tls is the configuration of --tls-cert or --tls-auto, nil for neither.
+func (s *server) tls(ctx context.Context, names *beacon.DNS) (*tls.Config, error) {
+	if s.o.Certs != nil {
+		c := *s.o.Certs
+		c.Dir, c.DNS, c.Log = filepath.Join(s.o.Dir, "certs"), names, s.log
+		for zone := range strings.SplitSeq(s.o.Zone, ",") {
+			c.Zones = append(c.Zones, strings.TrimSpace(zone))
+		}
+		return cert.Keep(ctx, c)
+	}
 	if s.o.TLSCert == "" {
 		return nil, nil
 	}
@@ -310,6 +324,28 @@ func (s *server) ingest(ctx context.Context) error {
 	for {
 		if _, err := s.reg.IngestJournal(ctx, s.journal); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "hits not stored, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// confirmEvery is how long a hit that calls itself a crawler waits at most.
+const confirmEvery = 10 * time.Second
+
+// confirmCrawlers asks for the names of addresses, away from every request.
+func (s *server) confirmCrawlers(ctx context.Context) error {
+	if s.o.Confirm == nil {
+		return nil
+	}
+	tick := time.NewTicker(confirmEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.reg.ConfirmHits(ctx, s.o.Confirm); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "crawlers not confirmed, will try again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -24,11 +24,18 @@ func Tool(t testing.TB, name string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv("BIRDRING_REQUIRE") == "all" {
-		t.Fatalf("%s is not installed and BIRDRING_REQUIRE=all", name)
-	}
-	t.Skipf("%s is not installed", name)
+	Lack(t, name+" is not installed")
 	return ""
+}
+
+// Lack ends a test that this system does not let run, and says why: skipped, or
+// with BIRDRING_REQUIRE=all failed.
+func Lack(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("BIRDRING_REQUIRE") == "all" {
+		t.Fatalf("%s and BIRDRING_REQUIRE=all", why)
+	}
+	t.Skip(why)
 }
 
 // Long skips a test of much arithmetic and little concurrency in -short runs,

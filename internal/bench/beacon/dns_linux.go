@@ -40,6 +40,9 @@ func benchKeys(dir string) (*canary.Keyring, error) {
 
 // serve is one of our servers: journal and all, and nothing that takes hits in.
 func serve(ctx context.Context, role, dir string) error {
+	if role == "rest" {
+		return serveRest(ctx, dir)
+	}
 	data, err := os.ReadFile(filepath.Join(dir, keysName))
 	if err != nil {
 		return err

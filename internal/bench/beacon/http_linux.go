@@ -130,8 +130,8 @@ func benchCert(dir string) error {
 }
 
 // nginx starts nginx with one worker: a pixel with an access log, the same with
-// TLS, and the bytes of a rendition by sendfile.
-func nginx(ctx context.Context, dir string, body []byte) (c *child, plain, secure string, err error) {
+// TLS, and the bytes of renditions by sendfile.
+func nginx(ctx context.Context, dir string) (c *child, plain, secure string, err error) {
 	path, err := need("nginx", "nginx-light")
 	if err != nil {
 		return nil, "", "", err
@@ -141,9 +141,6 @@ func nginx(ctx context.Context, dir string, body []byte) (c *child, plain, secur
 		if ports[i], err = freePort(); err != nil {
 			return nil, "", "", err
 		}
-	}
-	if err := errors.Join(os.MkdirAll(dir+"/www/m", 0o755), os.WriteFile(dir+"/www/m/body.jpg", body, 0o644)); err != nil {
-		return nil, "", "", err
 	}
 	conf := fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/nginx.pid; error_log stderr crit; user root;
 events { worker_connections 1024; }
@@ -330,12 +327,14 @@ func secureLoad(addr string, requests [][]byte, d time.Duration) (float64, error
 
 // webPair are our server and nginx with what is asked of each.
 type webPair struct {
+	keys               *canary.Keyring
 	our, peer          *child
 	hello              said
 	plain, secure      string
 	pixels, pictures   [][]byte // of ours
 	peerPixel, peerJPG [][]byte
 	size               int
+	worker             int // nginx's process that answers
 }
 
 func (b *bench) webPair(ctx context.Context) (*webPair, error) {
@@ -354,31 +353,67 @@ func (b *bench) webPair(ctx context.Context) (*webPair, error) {
 	if err := errors.Join(benchCert(dir), os.Chmod(b.dir, 0o755)); err != nil {
 		return nil, err
 	}
-	for i := range 256 {
+	w.keys = keys
+	for i := range copies {
 		v := canary.FirstViewer + canary.Viewer(i)
 		w.pixels = append(w.pixels, request(beacon.PixelPath+keys.Seal(canary.Token{Kind: canary.KindPixel, Object: 1, Viewer: v})+".gif"))
-		w.pictures = append(w.pictures, request(beacon.PicturePath+keys.Seal(canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: v})+".jpg"))
+		w.pictures = append(w.pictures, w.picture(v))
 	}
 	w.peerPixel = [][]byte{request("/p/" + strings.Repeat("a", canary.TokenLength) + ".gif")}
-	w.peerJPG = [][]byte{request("/m/body.jpg")}
 	if w.our, err = ours(ctx, "http", &w.hello, "-dir", dir); err != nil {
 		return nil, err
 	}
-	resp, err := http.Get("http://" + w.hello.HTTP + strings.Fields(string(w.pictures[0]))[1])
-	if err != nil {
+	if err := w.fetch(filepath.Join(dir, "www", "m")); err != nil {
 		w.our.kill()
 		return nil, err
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
+	if w.peer, w.plain, w.secure, err = nginx(ctx, dir); err != nil {
 		w.our.kill()
 		return nil, err
 	}
-	if w.peer, w.plain, w.secure, err = nginx(ctx, dir, body); err != nil {
-		w.our.kill()
+	if w.worker, err = onlyChild(w.peer.cmd.Process.Pid); err != nil {
+		w.kill()
 		return nil, err
 	}
 	return w, nil
+}
+
+// copies is how many viewers ask again and again.
+const copies = 256
+
+func (w *webPair) picture(v canary.Viewer) []byte {
+	return request(beacon.PicturePath + w.keys.Seal(canary.Token{Kind: canary.KindPicture, Object: 1, Viewer: v}) + ".jpg")
+}
+
+// fresh are requests of n other viewers.
+func (w *webPair) fresh(n int) (out [][]byte) {
+	for i := range n {
+		out = append(out, w.picture(canary.FirstViewer+copies+canary.Viewer(i)))
+	}
+	return out
+}
+
+// firstFile is the first rendition as a file of nginx's.
+const firstFile = "0.jpg"
+
+// fetch fetches every rendition and writes it where nginx finds it.
+func (w *webPair) fetch(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for i, r := range w.pictures {
+		resp, err := http.Get("http://" + w.hello.HTTP + strings.Fields(string(r))[1])
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(resp.Body)
+		name := strconv.Itoa(i) + ".jpg"
+		if err := errors.Join(err, resp.Body.Close(), os.WriteFile(filepath.Join(dir, name), body, 0o644)); err != nil {
+			return err
+		}
+		w.peerJPG = append(w.peerJPG, request("/m/"+name))
+	}
+	return nil
 }
 
 func (w *webPair) kill() {
@@ -414,6 +449,10 @@ func measureHTTP(ctx context.Context, b *bench) error {
 	return nil
 }
 
+// measureBody compares renditions with sendfile of the same bytes: each of them is
+// a file of nginx's. One file sent again and again stays in the caches of sender
+// and receiver; that is printed as well, and what a server reaches that does
+// nothing but write one answer: no copy can do better against sendfile.
 func measureBody(ctx context.Context, b *bench) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -425,16 +464,79 @@ func measureBody(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer w.kill()
-	var ratio, our, peer []float64
-	for round := range b.rounds {
-		_, p, err1 := httpLoad(w.plain, w.peerJPG, b.each)
-		_, o, err2 := httpLoad(w.hello.HTTP, w.pictures, b.each)
-		if err := errors.Join(err1, err2); err != nil {
-			return err
-		}
-		progress("  round %d: nginx %.2f GB/s, ours %.2f GB/s", round+1, p/1e9, o/1e9)
-		ratio, our, peer = append(ratio, o/p), append(our, o/1e9), append(peer, p/1e9)
+	var hello said
+	rest, err := ours(ctx, "rest", &hello, "-dir", filepath.Join(b.dir, "web"))
+	if err != nil {
+		return err
 	}
-	b.add(row{name: fmt.Sprintf("%d kB rendition, bytes/s against nginx sendfile", w.size>>10), got: median(ratio), target: 0.8, detail: fmt.Sprintf("%.2f and %.2f GB/s", median(our), median(peer))})
+	defer rest.kill()
+	kinds := []*bodyLoad{
+		{name: "nginx, one file", pid: w.worker, addr: w.plain, requests: w.peerJPG[:1]},
+		{name: "ours", pid: w.our.cmd.Process.Pid, addr: w.hello.HTTP, requests: w.pictures},
+		{name: fmt.Sprintf("nginx, %d files", copies), pid: w.worker, addr: w.plain, requests: w.peerJPG},
+		{name: "ours, first fetches", pid: w.our.cmd.Process.Pid, addr: w.hello.HTTP, requests: w.fresh(1 << 17), once: true},
+		{name: "bytes at rest", pid: rest.cmd.Process.Pid, addr: hello.HTTP, requests: w.peerJPG[:1]},
+	}
+	for round := range b.rounds {
+		progress("  round %d", round+1)
+		for _, k := range kinds {
+			if err := k.run(b.each); err != nil {
+				return err
+			}
+		}
+	}
+	one, our, many, first, least := kinds[0], kinds[1], kinds[2], kinds[3], kinds[4]
+	size := fmt.Sprintf("%d kB rendition", w.size>>10)
+	b.add(row{name: size + ", bytes/s against nginx sendfile of the same bytes", got: our.against(many), target: 0.8, detail: our.detail() + "; " + many.detail()})
+	b.add(row{name: "the same, nginx sends one and the same file", got: our.against(one), print: true, detail: one.detail()})
+	b.add(row{name: "the limit of any copy: one write of bytes at rest, one file", got: least.against(one), print: true, detail: least.detail()})
+	b.add(row{name: "every copy for the first time (SHA-256 and all), same bytes", got: first.against(many), print: true, detail: first.detail()})
 	return nil
+}
+
+// bodyLoad is one server in the comparison of renditions.
+type bodyLoad struct {
+	name             string
+	pid              int
+	addr             string
+	requests         [][]byte
+	once             bool      // no request is sent twice
+	rate, used, load []float64 // bytes/s; microseconds of processor for an answer, of the server and of the load
+}
+
+func (k *bodyLoad) run(d time.Duration) error {
+	server, err1 := cpuTime(k.pid)
+	load, err2 := threadTime()
+	answers, rate, err3 := httpLoad(k.addr, k.requests, d)
+	serverEnd, err4 := cpuTime(k.pid)
+	loadEnd, err5 := threadTime()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return fmt.Errorf("%s: %w", k.name, err)
+	}
+	answers *= d.Seconds()
+	if k.once {
+		sent := int(answers) + connections
+		if sent >= len(k.requests) {
+			return fmt.Errorf("%s: %d requests are too few for %v", k.name, len(k.requests), d)
+		}
+		k.requests = k.requests[sent:]
+	}
+	k.rate = append(k.rate, rate)
+	k.used = append(k.used, (serverEnd-server).Seconds()*1e6/answers)
+	k.load = append(k.load, (loadEnd-load).Seconds()*1e6/answers)
+	progress("    %s: %.2f GB/s", k.name, rate/1e9)
+	return nil
+}
+
+// against is the median of the rounds' ratios.
+func (k *bodyLoad) against(o *bodyLoad) float64 {
+	var ratios []float64
+	for i := range k.rate {
+		ratios = append(ratios, k.rate[i]/o.rate[i])
+	}
+	return median(ratios)
+}
+
+func (k *bodyLoad) detail() string {
+	return fmt.Sprintf("%s: %.2f GB/s, %.0f us of its core and %.0f us of the load's for one", k.name, median(k.rate)/1e9, median(k.used), median(k.load))
 }
