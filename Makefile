@@ -21,7 +21,7 @@ demo:
 # What CI calls: format, vet, staticcheck, all tests, a short pass with the race detector.
 test: check
 	$(GO) test -timeout 12m ./...
-	$(GO) test -race -short -timeout 5m ./beacon ./beacon/journal ./beacon/crawl ./beacon/text ./registry/sqlstore ./internal/console
+	$(GO) test -race -short -timeout 5m ./beacon ./beacon/journal ./beacon/crawl ./beacon/text ./registry/sqlstore ./registry/stream ./registry/ledger ./registry/keystore ./registry/jobs ./internal/console
 	$(GO) test -race -short -timeout 5m -run '$(RACY)' ./registry
 
 check:
