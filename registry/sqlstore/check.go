@@ -86,7 +86,7 @@ func (d *DB) checkPages(ctx context.Context, _ []*table, tell func(Finding)) err
 func (d *DB) readAll(ctx context.Context, tables []*table, tell func(Finding)) error {
 	var sums string
 	if err := d.readers.QueryRowContext(ctx, `SHOW data_checksums`).Scan(&sums); err == nil && sums != "on" {
-		tell(Finding{"pages", "data_checksums", false, "PostgreSQL runs without data checksums, so that a damaged page may go unseen: pg_checksums --enable"})
+		tell(Finding{"pages", "data_checksums", true, "off: a damaged page may go unseen; pg_checksums --enable while the server is stopped"})
 	}
 	for _, t := range tables {
 		n, err := d.countRows(ctx, t)
