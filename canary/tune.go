@@ -10,7 +10,7 @@ import (
 
 // Targets of every rendition against the unringed JPEG, both decoded to 8 bits.
 const (
-	targetPSNR = 50.2  // dB; the promise is 50
+	targetPSNR = 50.3  // dB; the promise is 50
 	slackPSNR  = 0.35  // dB that the search may stop short of the strongest gain
 	minSSIM    = 0.996 // likewise a promise
 )
