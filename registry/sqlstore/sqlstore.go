@@ -43,7 +43,10 @@ import (
 )
 
 // busy is how long a transaction waits for another process's, in milliseconds.
-const busy = "10000"
+const (
+	busy    = "10000"
+	busyFor = 10 * time.Second
+)
 
 // Engine is a kind of database.
 type Engine string
@@ -139,7 +142,19 @@ func Create(ctx context.Context, target string) (*DB, error) {
 	return open(ctx, target, Options{}, true)
 }
 
-func open(ctx context.Context, target string, o Options, create bool) (_ *DB, err error) {
+// open tries again while a file is busy: SQLite says so at once, without waiting,
+// while another process begins or ends its write-ahead log.
+func open(ctx context.Context, target string, o Options, create bool) (*DB, error) {
+	for end := time.Now().Add(busyFor); ; {
+		d, err := openOnce(ctx, target, o, create)
+		if !errors.Is(err, ErrBusy) || IsURL(target) || ctx.Err() != nil || time.Now().After(end) {
+			return d, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func openOnce(ctx context.Context, target string, o Options, create bool) (_ *DB, err error) {
 	if o.Readers <= 0 {
 		o.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
