@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"birdring/canary/mark"
+	"birdring/internal/testkit"
 )
 
 // An attack is what a clone site does to a picture: commands of foreign
@@ -148,10 +149,7 @@ func run(t testing.TB, command, in, out string, w, h int) {
 		args[0] = magick
 	}
 	if _, err := exec.LookPath(args[0]); err != nil {
-		if os.Getenv("BIRDRING_REQUIRE") == "all" {
-			t.Fatalf("%s is not installed and BIRDRING_REQUIRE=all", args[0])
-		}
-		t.Skipf("%s is not installed", args[0])
+		testkit.Lack(t, args[0]+" is not installed")
 	}
 	if msg, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v: %s", args, err, msg)

@@ -288,8 +288,7 @@ func (d *decoder) parseOtherHeaders() error {
 	}
 	d.fp.init(firstPartition)
 	if d.frameHeader.KeyFrame {
-		// Read and ignore the color space and pixel clamp values. They are
-		// specified in section 9.2, but are unimplemented.
+		// Color space and pixel clamping (section 9.2): WebP has one of each.
 		d.fp.readBit(uniformProb)
 		d.fp.readBit(uniformProb)
 	}
@@ -300,9 +299,8 @@ func (d *decoder) parseOtherHeaders() error {
 	}
 	d.parseQuant()
 	if !d.frameHeader.KeyFrame {
-		// Golden and AltRef frames are specified in section 9.7.
-		// TODO(nigeltao): implement. Note that they are only used for video, not still images.
-		return errors.New("vp8: Golden / AltRef frames are not implemented")
+		// Golden and AltRef frames (section 9.7) are for video: a still image has key frames alone.
+		return errors.New("vp8: a frame of a video, not a still image")
 	}
 	// Read and ignore the refreshLastFrameBuffer bit, specified in section 9.8.
 	// It applies only to video, and not still images.
