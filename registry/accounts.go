@@ -237,21 +237,9 @@ func (b *book) ensureAccounts(ctx context.Context, tx *sql.Tx, keys []viewerKey,
 
 // ensureViewer finds or numbers a viewer. The number holds only once tx is committed.
 func (b *book) ensureViewer(ctx context.Context, tx *sql.Tx, k viewerKey, at time.Time) (canary.Viewer, error) {
-	v, err := b.findViewer(ctx, tx, k)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return v, err
-	}
-	account, err := b.ensureAccount(ctx, tx, k.account, at)
-	if err != nil {
-		return 0, err
-	}
-	if err := tx.QueryRowContext(ctx, `UPDATE counters SET n = n + 1 WHERE name = 'viewers' RETURNING n`).Scan(&v); err != nil {
-		return 0, err
-	}
-	if _, err = tx.ExecContext(ctx, `INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, ?, ?)`, v, account, k.session, at.UnixMicro()); err != nil {
-		return 0, err
-	}
-	return v, b.addRows(ctx, tx, scanViewerEntry, viewerRows+` WHERE v.number = ?`, v)
+	numbers := map[viewerKey]canary.Viewer{}
+	err := b.ensureViewers(ctx, tx, numbers, []viewerKey{k}, at)
+	return numbers[k], err
 }
 
 // ensureAccount finds an account's row or makes it.
