@@ -17,7 +17,6 @@ import (
 	"os"
 	"time"
 
-	"birdring/canary"
 	"birdring/internal/demo/platform"
 	"birdring/registry"
 )
@@ -36,9 +35,10 @@ type Options struct {
 	Exe      string    // this program, started again for clone sites
 	CloneArg []string  // arguments that make Exe a clone site
 
-	// SwapKeys scores everything against rings of keys that were never used:
-	// the control run in which nothing may be attributed.
-	SwapKeys bool
+	// Control has some sites asked and scanned a second time, on a copy of the
+	// registry from before the first, under keys that were never used. The run
+	// is right only if that names nobody. Not for a cluster.
+	Control bool
 	// Hold, if set, is called with the data folder before the demo cleans up,
 	// to serve the console until the user has seen enough.
 	Hold func(ctx context.Context, dir string) error
@@ -105,6 +105,8 @@ type stage struct {
 	servers  []*http.Server
 	shared   []registry.Photo // the avatars of shared decoys, as they were before planting
 	sites    []*siteProcess
+	spare    string // for Control: a copy of the data folder from before anything was found
+	named    int    // accounts named by the control run
 	good     bool
 	cluster  *cluster // nil without a stream
 }
@@ -113,17 +115,20 @@ type stage struct {
 func (s *stage) play(ctx context.Context) error {
 	acts := []struct {
 		title string
+		skip  bool
 		run   func(context.Context) error
 	}{
-		{"planting decoys", s.plant},
-		{"starting the cluster", s.openCluster},
-		{"opening the platform", s.open},
-		{"accounts look around, clone sites copy", s.crowdAndClones},
-		{"stories run out on the platform", s.waitForStories},
-		{"asking and scanning the sites", s.detect},
+		{"planting decoys", false, s.plant},
+		{"starting the cluster", s.Stream == "", s.openCluster},
+		{"opening the platform", false, s.open},
+		{"accounts look around, clone sites copy", false, s.crowdAndClones},
+		{"stories run out on the platform", false, s.waitForStories},
+		{"setting a copy aside", !s.Control, s.setAside},
+		{"asking and scanning the sites", false, s.detect},
+		{"asking and scanning under keys never used", !s.Control, s.control},
 	}
 	for _, act := range acts {
-		if act.title == "starting the cluster" && s.Stream == "" {
+		if act.skip {
 			continue
 		}
 		began := time.Now()
@@ -147,6 +152,9 @@ func (s *stage) close() {
 	if s.reg != nil {
 		s.reg.Close()
 	}
+	if s.spare != "" {
+		os.RemoveAll(s.spare)
+	}
 }
 
 // serve answers on a free loopback port until the stage is closed.
@@ -163,13 +171,4 @@ func (s *stage) serveOn(ln net.Listener, h http.Handler) {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	s.servers = append(s.servers, srv)
 	go srv.Serve(ln)
-}
-
-// swapped opens the registry again under keys that were never used.
-func (s *stage) swapped(ctx context.Context) (*registry.Registry, error) {
-	keys, err := canary.NewKeyring()
-	if err != nil {
-		return nil, err
-	}
-	return registry.Open(ctx, s.Dir, registry.Options{Database: s.Database, ForeignKeys: keys})
 }

@@ -3,7 +3,6 @@ package demo_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,8 +26,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func play(t *testing.T, o demo.Options) (ok bool, out string) {
-	t.Helper()
+// Every site comes out as the truth has it, nobody under keys that were never
+// used (the control run), and the README shows what is printed.
+func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays the whole story")
 	}
@@ -37,17 +37,13 @@ func play(t *testing.T, o demo.Options) (ok bool, out string) {
 		t.Fatal(err)
 	}
 	var buf bytes.Buffer
-	o.Dir, o.Out, o.Log, o.Exe, o.CloneArg = filepath.Join(t.TempDir(), "data"), &buf, t.Output(), exe, []string{"clone"}
-	ok, err = demo.Run(t.Context(), o)
+	ok, err := demo.Run(t.Context(), demo.Options{
+		Dir: filepath.Join(t.TempDir(), "data"), Out: &buf, Log: t.Output(), Exe: exe, CloneArg: []string{"clone"}, Control: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ok, buf.String()
-}
-
-// Every site comes out as the truth has it, and the README shows what is printed.
-func TestDemo(t *testing.T) {
-	ok, out := play(t, demo.Options{})
+	out := buf.String()
 	t.Log(out)
 	if !ok || !strings.HasSuffix(out, "6 of 6 sites attributed, 0 innocent accounts accused\n") {
 		t.Error("the demo did not come out as the truth has it")
@@ -74,39 +70,4 @@ func shape(line string) string {
 	line = regexp.MustCompile(`(?:acct-# *)+`).ReplaceAllString(line, "acct ")
 	line = regexp.MustCompile(`(?:\s#)+`).ReplaceAllString(line, " #")
 	return strings.Join(strings.Fields(line), " ")
-}
-
-// The control run: under keys that were never used, what the sites publish leads
-// to nobody. Whoever is named then is named by chance or by a defect of ours.
-func TestDemoWithSwappedKeysAttributesNothing(t *testing.T) {
-	ok, out := play(t, demo.Options{SwapKeys: true, Sites: 4, Accounts: 60, JSON: true})
-	if ok {
-		t.Error("sites without attribution passed as right")
-	}
-	sites, sum := 0, struct {
-		Sites, Attributed int
-		Innocent          int `json:"innocent_accused"`
-	}{Attributed: -1}
-	for line := range strings.Lines(out) {
-		var site struct {
-			Site       string
-			Attributed []json.RawMessage
-		}
-		if strings.Contains(line, `"innocent_accused"`) {
-			if err := json.Unmarshal([]byte(line), &sum); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if err := json.Unmarshal([]byte(line), &site); err != nil {
-			t.Fatal(err)
-		}
-		sites++
-		if len(site.Attributed) != 0 {
-			t.Errorf("%s: attributed under foreign keys: %s", site.Site, site.Attributed)
-		}
-	}
-	if sites != 4 || sum.Sites != 3 || sum.Attributed != 0 || sum.Innocent != 0 {
-		t.Errorf("%d sites, %+v", sites, sum)
-	}
 }

@@ -25,25 +25,28 @@ const probesPerSite = 2
 // accounts feed a site, and even what kind of site it is beyond whether it
 // takes questions, is not known here.
 func (s *stage) detect(ctx context.Context) error {
-	reg := s.reg
-	if s.SwapKeys {
-		var err error
-		if reg, err = s.swapped(ctx); err != nil {
-			return err
-		}
-		defer reg.Close()
+	if s.cluster != nil {
+		live, still := addresses(s.sites)
+		return s.cluster.detect(ctx, live, still)
 	}
-	var live, still []string
-	for _, p := range s.sites {
+	return s.hunt(ctx, s.reg, s.sites)
+}
+
+// addresses of the sites that take questions, and of the others.
+func addresses(sites []*siteProcess) (live, still []string) {
+	for _, p := range sites {
 		if p.trade.Live {
 			live = append(live, p.url)
 		} else {
 			still = append(still, p.url)
 		}
 	}
-	if s.cluster != nil {
-		return s.cluster.detect(ctx, live, still)
-	}
+	return live, still
+}
+
+// hunt asks and scans sites for one registry.
+func (s *stage) hunt(ctx context.Context, reg *registry.Registry, sites []*siteProcess) error {
+	live, still := addresses(sites)
 	for _, address := range live {
 		if err := s.ask(ctx, reg, address); err != nil {
 			return err
@@ -166,7 +169,7 @@ func (s *stage) compare(ctx context.Context) error {
 		all = append(all, o)
 	}
 	sum.Seconds = float64(time.Since(s.started).Milliseconds()) / 1000
-	s.good = !slices.ContainsFunc(all, func(o outcome) bool { return !o.OK })
+	s.good = s.named == 0 && !slices.ContainsFunc(all, func(o outcome) bool { return !o.OK })
 	if s.JSON {
 		return s.printJSON(all, sum)
 	}
