@@ -123,7 +123,7 @@ func (q PlantRequest) complete() (PlantRequest, error) {
 		return q, fmt.Errorf("plant %w: handles of %v bits, 0 to %v are wanted", ErrInvalid, q.MinHandleBits, MaxHandleBits)
 	}
 	if need := q.decoys() * q.PerDecoy; len(q.Photos) < need {
-		return q, fmt.Errorf("%w: %d decoys of %d pictures need %d, there are %d: %d are missing",
+		return q, fmt.Errorf("%w: %d decoys of %d pictures need %d, there are %d: %d are missing, add photos or ask for fewer decoys or fewer pictures each",
 			ErrTooFew, q.decoys(), q.PerDecoy, need, len(q.Photos), need-len(q.Photos))
 	}
 	return q, nil
