@@ -45,3 +45,7 @@ DROP TABLE exposures_wide;
 -- only postgres: ALTER TABLE exposures ADD CONSTRAINT exposures_viewer_fkey FOREIGN KEY (viewer) REFERENCES viewers (number);
 -- only postgres: ALTER TABLE exposures ADD CONSTRAINT exposures_decoy_fkey FOREIGN KEY (decoy) REFERENCES decoys (num);
 -- only postgres: ALTER TABLE exposures ADD CONSTRAINT exposures_surface_fkey FOREIGN KEY (surface) REFERENCES surfaces (num);
+
+-- What the list of sites and a site's page sum up stands in the index.
+DROP INDEX sightings_site;
+CREATE INDEX sightings_site ON sightings (site, decoy, picture, captured_at, verdict);
