@@ -82,6 +82,10 @@ func (c *viewerCache) forget() {
 	c.numbers = nil
 }
 
+// viewerCount is how many viewers were numbered: the numbers are dense, and to
+// count the rows takes longer the more there are.
+const viewerCount = `(SELECT n - 65535 FROM counters WHERE name = 'viewers')`
+
 // Number returns the number of a viewer: an account, or one session of it if
 // session is not "". A viewer met for the first time is given the next number.
 func (r *Registry) Number(ctx context.Context, account, session string) (canary.Viewer, error) {

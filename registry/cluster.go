@@ -230,8 +230,7 @@ func (c *Cluster) descents(finds []clusterFind) {
 
 // member fills in what an account was shown and when.
 func (r *Registry) member(ctx context.Context, w *world, m *ClusterMember, finds []clusterFind, last time.Time, sites []string) error {
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT v.session, min(e.at), max(e.at), count(DISTINCT e.decoy) FROM exposures e JOIN viewers v ON v.number = e.viewer
-		JOIN accounts a ON a.id = v.account WHERE a.name = ? GROUP BY v.number ORDER BY v.number`, m.Account)
+	rows, err := r.db.Read().QueryContext(ctx, `SELECT v.session, min(e.at), max(e.at), count(DISTINCT e.decoy) FROM `+shownToAccount+` AND a.name = ? GROUP BY v.session ORDER BY min(v.number)`, m.Account)
 	m.Sessions, err = collect(rows, err, func(rows *sql.Rows) (s SessionView, err error) {
 		var from, to int64
 		err = rows.Scan(&s.Session, &from, &to, &s.Decoys)
@@ -241,8 +240,7 @@ func (r *Registry) member(ctx context.Context, w *world, m *ClusterMember, finds
 	if err != nil {
 		return err
 	}
-	rows, err = r.db.Read().QueryContext(ctx, `SELECT e.decoy, min(e.at) FROM exposures e JOIN viewers v ON v.number = e.viewer
-		JOIN accounts a ON a.id = v.account WHERE a.name = ? AND e.at <= ? GROUP BY e.decoy ORDER BY e.decoy`, m.Account, last.UnixMicro())
+	rows, err = r.db.Read().QueryContext(ctx, `SELECT e.decoy, min(e.at) FROM `+shownToAccount+` AND a.name = ? AND e.at <= ? GROUP BY e.decoy ORDER BY e.decoy`, m.Account, last.UnixMicro())
 	shown := map[string]time.Time{}
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
 		var num uint32

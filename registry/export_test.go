@@ -175,7 +175,8 @@ func (r *Registry) Crowd(ctx context.Context, n int, at time.Time) error {
 			`INSERT INTO viewers (number, account, session, given_at) SELECT (SELECT n FROM counters WHERE name = 'viewers') + row_number() OVER (ORDER BY id), id, '', CAST(?2 AS BIGINT)
 				FROM accounts WHERE name LIKE 'many-%' AND CAST(?1 AS INTEGER) > 0`,
 			`UPDATE counters SET n = (SELECT max(number) FROM viewers) WHERE name = 'viewers' AND CAST(?1 AS INTEGER) > 0 AND CAST(?2 AS BIGINT) > 0`,
-			`INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT d.num, v.number, CAST(?2 AS BIGINT), '', 'offered' FROM decoys d, viewers v WHERE CAST(?1 AS INTEGER) > 0`,
+			`INSERT INTO surfaces (num, surface) SELECT 1, '' WHERE CAST(?1 AS INTEGER) > 0 AND CAST(?2 AS BIGINT) > 0 ON CONFLICT DO NOTHING`,
+			`INSERT INTO exposures (decoy, viewer, at, surface) SELECT d.num, v.number, CAST(?2 AS BIGINT), s.num FROM decoys d, viewers v, surfaces s WHERE s.surface = '' AND CAST(?1 AS INTEGER) > 0`,
 		} {
 			if _, err := tx.Exec(q, n, at.UnixMicro()); err != nil {
 				return err

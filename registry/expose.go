@@ -66,6 +66,9 @@ func (r *Registry) Expose(ctx context.Context, all []Exposure) ([]Copy, error) {
 		if rows[i], err = r.check(w, e, at); err != nil {
 			return nil, err
 		}
+		if err := r.book.learnSurface(ctx, r.db.Read(), e.Surface); err != nil {
+			return nil, fmt.Errorf("record exposure: %w", err)
+		}
 	}
 	if len(rows) == 0 {
 		return nil, nil
@@ -90,6 +93,7 @@ type shown struct {
 	d       *canary.Decoy
 	at      time.Time
 	surface string
+	place   int64 // the surface's number
 }
 
 func (r *Registry) check(w *world, e Exposure, at time.Time) (shown, error) {
@@ -143,50 +147,49 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, rows []shown) error {
 			}
 		}
 	}
-	stored, err := r.book.insertOffers(ctx, tx, rows)
-	if err != nil {
-		return err
-	}
-	return count(ctx, tx, "exposures", stored)
+	return r.book.insertOffers(ctx, tx, rows)
 }
 
-const exposureInsert = `INSERT INTO exposures (decoy, viewer, at, surface, kind, picture, address, user_agent, sha256)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+const exposureInsert = `INSERT INTO exposures (decoy, viewer, at, surface, picture, address, user_agent, sha256)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 // offerColumns is how many values an offer has of its own.
-const offerColumns = 5
+const offerColumns = 4
 
 func offerInsert(rows int) string {
-	return `INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES ` + sqlstore.Values(rows, offerColumns) + ` ON CONFLICT DO NOTHING`
+	return `INSERT INTO exposures (decoy, viewer, at, surface) VALUES ` + sqlstore.Values(rows, offerColumns) + ` ON CONFLICT DO NOTHING`
 }
 
 func (s *shown) values(to []any) []any {
-	return append(to, s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered)
+	return append(to, s.d.Num, s.viewer, s.at.UnixMicro(), s.place)
 }
 
-// insertOffers stores offers, many in one statement, and returns how many were
-// not known already.
-func (b *book) insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (stored int64, err error) {
-	var args []any
-	for chunk := range slices.Chunk(rows, sqlstore.Chunk(offerColumns)) {
-		args = args[:0]
-		for i := range chunk {
-			args = chunk[i].values(args)
+// insertOffers stores offers that are not known already, many in one statement.
+func (b *book) insertOffers(ctx context.Context, tx *sql.Tx, rows []shown) (err error) {
+	places := map[string]int64{}
+	all := make([]*shown, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+		if rows[i].place, err = b.place(ctx, tx, places, rows[i].surface); err != nil {
+			return err
 		}
-		n, err := offersOf(ctx, b, tx, chunk, func(s *shown) *shown { return s }, func() (sql.Result, error) {
-			return tx.ExecContext(ctx, offerInsert(len(chunk)), args...)
-		})
-		if err != nil {
-			return 0, err
-		}
-		stored += n
 	}
-	return stored, nil
+	var args []any
+	for chunk := range slices.Chunk(all, sqlstore.Chunk(offerColumns)) {
+		args = args[:0]
+		for _, s := range chunk {
+			args = s.values(args)
+		}
+		if _, err := offersOf(ctx, b, tx, chunk, offers{query: offerInsert(len(chunk)), args: args}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // offerEntry is an offer in the ledger.
 func (b *book) offerEntry(s *shown) ledger.Entry {
-	return b.exposureEntry(s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, Offered, 0, sql.NullString{}, sql.NullString{}, nil)
+	return b.exposureEntry(s.d.Num, s.viewer, s.at.UnixMicro(), s.surface, 0, sql.NullString{}, sql.NullString{}, nil)
 }
 
 func told(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
@@ -250,7 +253,11 @@ func (b *book) insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint3
 			return fmt.Errorf("fetch %w: %q is no SHA-256", ErrInvalid, f.SHA256)
 		}
 	}
-	res, err := tx.ExecContext(ctx, exposureInsert, decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, f.Address, f.UserAgent, sum)
+	place, err := b.surfaceNum(ctx, tx, f.Surface)
+	if err != nil {
+		return err
+	}
+	res, err := tx.ExecContext(ctx, exposureInsert, decoy, f.Viewer, f.At.UnixMicro(), place, picture, f.Address, f.UserAgent, sum)
 	if err != nil {
 		return err
 	}
@@ -258,16 +265,15 @@ func (b *book) insertFetch(ctx context.Context, tx *sql.Tx, decoy, picture uint3
 	if err != nil || n == 0 {
 		return err
 	}
-	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, Fetched, picture, told(f.Address), told(f.UserAgent), sum))
-	return count(ctx, tx, "exposures", n)
+	b.add(tx, b.exposureEntry(decoy, f.Viewer, f.At.UnixMicro(), f.Surface, picture, told(f.Address), told(f.UserAgent), sum))
+	return nil
 }
 
 // LastExposure is when an account was last shown any decoy before a time; the
 // zero time if it never was.
 func (r *Registry) LastExposure(ctx context.Context, account string, before time.Time) (time.Time, error) {
 	var last sql.NullInt64
-	err := r.db.Read().QueryRowContext(ctx, `SELECT max((SELECT max(e.at) FROM exposures e WHERE e.viewer = v.number AND e.at <= ?))
-		FROM viewers v JOIN accounts a ON a.id = v.account WHERE a.name = ?`, before.UnixMicro(), account).Scan(&last)
+	err := r.db.Read().QueryRowContext(ctx, `SELECT max(e.at) FROM `+shownToAccount+` AND a.name = ? AND e.at <= ?`, account, before.UnixMicro()).Scan(&last)
 	if err != nil || !last.Valid {
 		return time.Time{}, sqlstore.Explain(err)
 	}

@@ -115,7 +115,7 @@ func (r *Registry) forgetViewers(ctx context.Context, tx *sql.Tx, account int64,
 			query string
 			n     *int64
 		}{
-			{`UPDATE exposures SET address = NULL, user_agent = NULL WHERE viewer = ? AND kind = 'fetched'`, &out.Exposures},
+			{`UPDATE exposures SET address = NULL, user_agent = NULL WHERE decoy IN (SELECT num FROM decoys) AND viewer = ? AND picture > 0`, &out.Exposures},
 			{`DELETE FROM hits WHERE viewer = ?`, &out.Hits},
 		} {
 			res, err := tx.ExecContext(ctx, step.query, v.number)

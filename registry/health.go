@@ -90,7 +90,7 @@ func (r *Registry) Health(ctx context.Context) (Health, error) {
 }
 
 func (r *Registry) measure(ctx context.Context, tx *sql.Tx, h *Health) error {
-	err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM decoys), (SELECT count(*) FROM viewers),
+	err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM decoys), `+viewerCount+`,
 		(SELECT n FROM counters WHERE name = 'exposures'), (SELECT n FROM counters WHERE name = 'hits'),
 		(SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL), (SELECT count(*) FROM alarms WHERE cleared_at IS NULL)`).
 		Scan(&h.Decoys, &h.Viewers, &h.Exposures, &h.Hits, &h.PendingAlerts, &h.Alarms)

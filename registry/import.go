@@ -3,6 +3,7 @@ package registry
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/csv"
@@ -40,19 +41,8 @@ func (r *Registry) ImportExposures(ctx context.Context, in io.Reader) (read, sto
 	if len(rows) == 0 {
 		return 0, 0, 0, nil
 	}
-	// In the order of the table, so that the insert runs along it.
-	byLine := slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b imported) int {
-		if a.d.Num != b.d.Num {
-			return int(a.d.Num) - int(b.d.Num)
-		}
-		if c := strings.Compare(a.key.account, b.key.account); c != 0 {
-			return c
-		}
-		return a.at.Compare(b.at)
-	})
 	err = r.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		stored, err = r.importRows(ctx, tx, byLine, rows)
+		stored, err = r.importRows(ctx, tx, rows)
 		return err
 	})
 	if err != nil {
@@ -139,38 +129,47 @@ func parseExposure(w *world, record []string, surfaces map[string]string) (row i
 
 // importRows stores rows. Numbers are given and personal decoys bound in the
 // order of the lines.
-func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, byLine, rows []imported) (stored int, err error) {
-	keys := make([]viewerKey, len(byLine))
-	for i, row := range byLine {
-		keys[i] = row.key
+func (r *Registry) importRows(ctx context.Context, tx *sql.Tx, rows []imported) (stored int, err error) {
+	keys := make([]viewerKey, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].key
 	}
 	viewers := map[viewerKey]canary.Viewer{}
 	if err := r.book.ensureViewers(ctx, tx, viewers, keys, now()); err != nil {
 		return 0, err
 	}
-	for _, row := range byLine {
+	places := map[string]int64{}
+	sorted := make([]*shown, len(rows))
+	for i := range rows {
+		row := &rows[i]
 		if row.d.Kind == canary.Personal {
 			if err := r.book.bind(ctx, tx, row.d, row.key.account, row.at); err != nil {
 				return 0, fmt.Errorf("line %d: %w", row.line, err)
 			}
 		}
+		row.viewer = viewers[row.key]
+		if row.place, err = r.book.place(ctx, tx, places, row.surface); err != nil {
+			return 0, err
+		}
+		sorted[i] = &row.shown
 	}
-	for i := range rows {
-		rows[i].viewer = viewers[rows[i].key]
-	}
+	// In the order of the table, so that the insert runs along it.
+	slices.SortFunc(sorted, func(a, b *shown) int {
+		return cmp.Or(cmp.Compare(a.d.Num, b.d.Num), cmp.Compare(a.viewer, b.viewer), a.at.Compare(b.at), cmp.Compare(a.place, b.place))
+	})
 	insert := r.insertPrepared
 	if r.db.Engine() == sqlstore.PostgreSQL {
 		insert = r.insertStaged
 	}
-	n, err := insert(ctx, tx, rows)
+	n, err := insert(ctx, tx, sorted)
 	if err != nil {
 		return 0, err
 	}
-	return int(n), count(ctx, tx, "exposures", n)
+	return int(n), nil
 }
 
 // insertPrepared stores exposures with one prepared statement of several rows.
-func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []imported) (stored int64, err error) {
+func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []*shown) (stored int64, err error) {
 	chunk := sqlstore.Chunk(offerColumns)
 	insert, err := tx.PrepareContext(ctx, offerInsert(chunk))
 	if err != nil {
@@ -180,15 +179,14 @@ func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []import
 	args := make([]any, 0, chunk*offerColumns)
 	for some := range slices.Chunk(rows, chunk) {
 		args = args[:0]
-		for i := range some {
-			args = some[i].values(args)
+		for _, s := range some {
+			args = s.values(args)
 		}
-		n, err := offersOf(ctx, r.book, tx, some, importedOffer, func() (sql.Result, error) {
-			if len(some) == chunk {
-				return insert.ExecContext(ctx, args...)
-			}
-			return tx.ExecContext(ctx, offerInsert(len(some)), args...)
-		})
+		o := offers{query: offerInsert(len(some)), args: args}
+		if len(some) == chunk {
+			o.prepared = insert
+		}
+		n, err := offersOf(ctx, r.book, tx, some, o)
 		if err != nil {
 			return 0, err
 		}
@@ -202,16 +200,15 @@ func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []import
 
 // insertStaged has PostgreSQL COPY exposures into a table of this transaction,
 // which may hold the same one twice, and moves what is new from there.
-func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []imported) (int64, error) {
-	if _, err := tx.ExecContext(ctx, `CREATE TEMPORARY TABLE arriving (decoy bigint, viewer bigint, at bigint, surface text, kind text) ON COMMIT DROP`); err != nil {
+func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []*shown) (int64, error) {
+	if _, err := tx.ExecContext(ctx, `CREATE TEMPORARY TABLE arriving (decoy int, viewer bigint, at bigint, surface int) ON COMMIT DROP`); err != nil {
 		return 0, err
 	}
-	columns := []string{"decoy", "viewer", "at", "surface", "kind"}
+	columns := []string{"decoy", "viewer", "at", "surface"}
 	all := func(yield func([]any) bool) {
 		values := make([]any, 0, offerColumns)
-		for i := range rows {
-			s := &rows[i].shown
-			values = append(values[:0], int64(s.d.Num), int64(s.viewer), s.at.UnixMicro(), s.surface, Offered)
+		for _, s := range rows {
+			values = append(values[:0], int64(s.d.Num), int64(s.viewer), s.at.UnixMicro(), s.place)
 			if !yield(values) {
 				return
 			}
@@ -220,9 +217,5 @@ func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []imported
 	if _, err := r.db.Bulk(ctx, tx, "arriving", columns, all); err != nil {
 		return 0, err
 	}
-	return offersOf(ctx, r.book, tx, rows, importedOffer, func() (sql.Result, error) {
-		return tx.ExecContext(ctx, `INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT decoy, viewer, at, surface, kind FROM arriving ON CONFLICT DO NOTHING`)
-	})
+	return offersOf(ctx, r.book, tx, rows, offers{query: `INSERT INTO exposures (decoy, viewer, at, surface) SELECT decoy, viewer, at, surface FROM arriving ON CONFLICT DO NOTHING`})
 }
-
-func importedOffer(row *imported) *shown { return &row.shown }

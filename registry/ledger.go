@@ -8,11 +8,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"birdring/canary"
 	"birdring/registry/ledger"
+	"birdring/registry/sqlstore"
 )
 
 // book makes the registry's entries in the ledger. It is the tail of every write
@@ -31,13 +35,25 @@ type book struct {
 	queue atomic.Bool  // this process queued entries that are not in tiles yet
 	off   bool         // benchmarks compare with it
 	macs  sync.Pool    // of hash.Hash, keyed with digests
+
+	surfaces surfaceNums
 }
 
 // gathered are the entries of one transaction.
 type gathered struct {
 	entries []byte // as in a bundle
 	latest  int64
+	exposed []exposed // new exposures, which are counted at the end
 }
+
+// exposed is a new exposure.
+type exposed struct {
+	end  int // of its entry
+	hour int64
+}
+
+// hour is one in microseconds.
+const hour = int64(time.Hour / time.Microsecond)
 
 // newBook derives the ledger's keys from the first epoch: rotation changes nothing.
 func newBook(keys *canary.Keyring, path string) (*book, error) {
@@ -52,9 +68,6 @@ func newBook(keys *canary.Keyring, path string) (*book, error) {
 
 // add gathers an entry about a row that tx stores.
 func (b *book) add(tx *sql.Tx, e ledger.Entry) {
-	if b.off {
-		return
-	}
 	e.Recorded = max(now().UnixMicro(), b.floor.Load())
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,8 +76,13 @@ func (b *book) add(tx *sql.Tx, e ledger.Entry) {
 		g = &gathered{}
 		b.of[tx] = g
 	}
-	g.entries = e.Append(g.entries)
-	g.latest = e.Recorded
+	if !b.off {
+		g.entries = e.Append(g.entries)
+		g.latest = e.Recorded
+	}
+	if e.Class == ledger.Exposure && !e.Backfilled {
+		g.exposed = append(g.exposed, exposed{len(g.entries), e.Nums[2] / hour})
+	}
 }
 
 // Mark, Cut, Flush and Done make a book the tail of write transactions.
@@ -83,15 +101,25 @@ func (b *book) Cut(tx *sql.Tx, mark int) {
 	defer b.mu.Unlock()
 	if g := b.of[tx]; g != nil {
 		g.entries = g.entries[:mark]
+		for n := len(g.exposed); n > 0 && g.exposed[n-1].end > mark; n-- {
+			g.exposed = g.exposed[:n-1]
+		}
 	}
 }
 
-// Flush gives the entries their places and queues them.
+// Flush gives the entries their places and queues them, and counts new exposures.
 func (b *book) Flush(ctx context.Context, tx *sql.Tx) error {
 	b.mu.Lock()
 	g := b.of[tx]
 	b.mu.Unlock()
-	if g == nil || len(g.entries) == 0 {
+	if g == nil {
+		return nil
+	}
+	if err := countExposed(ctx, tx, g.exposed); err != nil {
+		return fmt.Errorf("count exposures: %w", err)
+	}
+	g.exposed = g.exposed[:0]
+	if len(g.entries) == 0 {
 		return nil
 	}
 	n := int64(0)
@@ -109,6 +137,27 @@ func (b *book) Flush(ctx context.Context, tx *sql.Tx) error {
 	b.floor.Store(max(b.floor.Load(), g.latest))
 	b.queue.Store(true)
 	g.entries = g.entries[:0]
+	return nil
+}
+
+// countExposed adds new exposures to the running numbers.
+func countExposed(ctx context.Context, tx *sql.Tx, all []exposed) error {
+	if err := count(ctx, tx, "exposures", int64(len(all))); err != nil {
+		return err
+	}
+	hours := map[int64]int64{}
+	for _, e := range all {
+		hours[e.hour]++
+	}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(hours)), sqlstore.Chunk(2)) {
+		var args []any
+		for _, h := range some {
+			args = append(args, h, hours[h])
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO exposure_hours (hour, n) VALUES `+sqlstore.Values(len(some), 2)+` ON CONFLICT (hour) DO UPDATE SET n = exposure_hours.n + excluded.n`, args...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -193,54 +242,83 @@ func field(mac hash.Hash, kind byte, data []byte) {
 	mac.Write(data)
 }
 
-// offersOf runs an insert of offers that leaves out those known already, and gathers
-// an entry for each that is new. Which those are the engine tells only for all or
-// none: if some were known, the insert is taken back and done one by one.
-func offersOf[T any](ctx context.Context, b *book, tx *sql.Tx, rows []T, offer func(*T) *shown, insert func() (sql.Result, error)) (stored int64, err error) {
+// offers is an insert of offers that leaves out those known already.
+type offers struct {
+	query    string
+	prepared *sql.Stmt // of query; nil: it is not
+	args     []any
+}
+
+// exec runs the insert and says how many were new.
+func (o offers) exec(ctx context.Context, tx *sql.Tx) (int64, error) {
+	var res sql.Result
+	var err error
+	if o.prepared != nil {
+		res, err = o.prepared.ExecContext(ctx, o.args...)
+	} else {
+		res, err = tx.ExecContext(ctx, o.query, o.args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// offerKey is what makes an offer the same offer.
+type offerKey struct{ decoy, viewer, at, place int64 }
+
+func (s *shown) offerKey() offerKey {
+	return offerKey{int64(s.d.Num), int64(s.viewer), s.at.UnixMicro(), s.place}
+}
+
+// fresh runs the insert and returns which were new.
+func (o offers) fresh(ctx context.Context, tx *sql.Tx) (map[offerKey]bool, error) {
+	rows, err := tx.QueryContext(ctx, o.query+` RETURNING decoy, viewer, at, surface`, o.args...)
+	out := map[offerKey]bool{}
+	_, err = collect(rows, err, func(rows *sql.Rows) (k offerKey, err error) {
+		err = rows.Scan(&k.decoy, &k.viewer, &k.at, &k.place)
+		out[k] = true
+		return k, err
+	})
+	return out, err
+}
+
+// offersOf inserts offers and gathers an entry for each that is new. Asking which
+// those are takes longer than the insert, so it is asked how many: unless all or
+// none, the insert is taken back and done again so that it tells.
+func offersOf(ctx context.Context, b *book, tx *sql.Tx, rows []*shown, insert offers) (stored int64, err error) {
 	many := len(rows) > 1
 	if many {
 		if _, err := tx.ExecContext(ctx, `SAVEPOINT offers`); err != nil {
 			return 0, err
 		}
 	}
-	res, err := insert()
-	if err != nil {
+	if stored, err = insert.exec(ctx, tx); err != nil {
 		return 0, err
 	}
-	if stored, err = res.RowsAffected(); err != nil {
-		return 0, err
-	}
-	some := stored > 0 && stored < int64(len(rows))
-	if some {
+	var fresh map[offerKey]bool
+	if stored > 0 && stored < int64(len(rows)) {
 		if _, err := tx.ExecContext(ctx, `ROLLBACK TO offers`); err != nil {
 			return 0, err
 		}
-		stored = 0
+		if fresh, err = insert.fresh(ctx, tx); err != nil {
+			return 0, err
+		}
 	}
 	if many {
 		if _, err := tx.ExecContext(ctx, `RELEASE offers`); err != nil {
 			return 0, err
 		}
 	}
-	all := stored == int64(len(rows))
-	for i := range rows {
-		if !some && !all {
-			break
-		}
-		s := offer(&rows[i])
-		if some {
-			res, err := tx.ExecContext(ctx, offerInsert(1), s.values(nil)...)
-			if err != nil {
-				return 0, err
-			}
-			n, err := res.RowsAffected()
-			if err != nil {
-				return 0, err
-			}
-			if n == 0 {
+	if stored == 0 {
+		return 0, nil
+	}
+	for _, s := range rows {
+		if fresh != nil {
+			if !fresh[s.offerKey()] {
 				continue
 			}
-			stored++
+			delete(fresh, s.offerKey()) // the same twice is one
 		}
 		b.add(tx, b.offerEntry(s))
 	}

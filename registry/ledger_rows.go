@@ -12,9 +12,9 @@ import (
 
 // exposureEntry is an exposure in the ledger: its key stands open, address, user
 // agent and hash of the bytes as a digest.
-func (b *book) exposureEntry(decoy uint32, viewer canary.Viewer, at int64, surface, kind string, picture uint32, address, agent sql.NullString, sum []byte) ledger.Entry {
+func (b *book) exposureEntry(decoy uint32, viewer canary.Viewer, at int64, surface string, picture uint32, address, agent sql.NullString, sum []byte) ledger.Entry {
 	fetched, digest := int64(0), ""
-	if kind == Fetched {
+	if picture != 0 {
 		fetched, digest = 1, b.digest(address, agent, sum)
 	}
 	return ledger.Entry{
@@ -36,7 +36,7 @@ var rowClasses = []rowClass{
 		return e, rows.Scan(&e.Nums[0], &e.Strings[0], &e.Nums[1])
 	}},
 	{ledger.Viewer, viewerRows + ` ORDER BY v.number`, scanViewerEntry},
-	{ledger.Exposure, `SELECT decoy, viewer, at, surface, kind, picture, address, user_agent, sha256 FROM exposures ORDER BY decoy, viewer, at, surface, kind, picture`, scanExposureEntry},
+	{ledger.Exposure, `SELECT e.decoy, e.viewer, e.at, s.surface, e.picture, e.address, e.user_agent, e.sha256 FROM exposures e CROSS JOIN surfaces s WHERE s.num = e.surface ORDER BY e.decoy, e.viewer, e.at, e.surface, e.picture`, scanExposureEntry},
 	{ledger.Sighting, sightingRows + ` ORDER BY id`, scanSightingEntry},
 	{ledger.Attribution, attributionRows + ` ORDER BY x.id`, scanAttributionEntry},
 	{ledger.Leak, `SELECT epoch, since, at, reason FROM leaks ORDER BY epoch`, func(b *book, rows *sql.Rows) (e ledger.Entry, err error) {
@@ -80,11 +80,11 @@ func scanExposureEntry(b *book, rows *sql.Rows) (ledger.Entry, error) {
 	var decoy, picture uint32
 	var viewer canary.Viewer
 	var at int64
-	var surface, kind string
+	var surface string
 	var address, agent sql.NullString
 	var sum []byte
-	err := rows.Scan(&decoy, &viewer, &at, &surface, &kind, &picture, &address, &agent, &sum)
-	return b.exposureEntry(decoy, viewer, at, surface, kind, picture, address, agent, sum), err
+	err := rows.Scan(&decoy, &viewer, &at, &surface, &picture, &address, &agent, &sum)
+	return b.exposureEntry(decoy, viewer, at, surface, picture, address, agent, sum), err
 }
 
 const sightingRows = `SELECT id, captured_at, stored_at, site, kind, source, decoy, picture, viewer, url, page, context, page_sha256, capture, verdict, transform, y, marked_millibits, alternatives, string_index FROM sightings`

@@ -165,14 +165,15 @@ func TestLedgerTakesRowsOnce(t *testing.T) {
 func TestVerifyNamesTheFirstRowTamperedWith(t *testing.T) {
 	from := halfSealed(t)
 	for _, c := range []struct{ name, query, kind, class, says string }{
-		{"exposure back-dated", `UPDATE exposures SET at = at - 86400000000 WHERE viewer = 65540 AND decoy = 1 AND kind = 'offered'`, "back-dated", "exposure", "at was set to an earlier time"},
-		{"exposure post-dated", `UPDATE exposures SET at = at + 5 WHERE viewer = 65540 AND decoy = 1 AND kind = 'offered'`, "changed", "exposure", "at was changed"},
-		{"exposure to another viewer", `UPDATE exposures SET viewer = 65541, at = at - 7 WHERE viewer = 65540 AND decoy = 1 AND kind = 'offered'`, "removed", "exposure", "not in the registry any more"},
-		{"exposure moved to another viewer", `INSERT OR REPLACE INTO exposures SELECT decoy, 65599, at, surface, kind, picture, address, user_agent, sha256 FROM exposures WHERE viewer = 65540 AND decoy = 2`, "added", "exposure", "never recorded"},
-		{"surface", `UPDATE exposures SET surface = 'search' WHERE viewer = 65540 AND decoy = 1 AND kind = 'offered'`, "changed", "exposure", "surface was changed"},
-		{"address of a fetch", `UPDATE exposures SET address = '198.51.100.9' WHERE kind = 'fetched' AND viewer = 65536`, "changed", "exposure", "the digest stands for"},
+		{"exposure back-dated", `UPDATE exposures SET at = at - 86400000000 WHERE viewer = 65540 AND decoy = 1 AND picture = 0`, "back-dated", "exposure", "at was set to an earlier time"},
+		{"exposure post-dated", `UPDATE exposures SET at = at + 5 WHERE viewer = 65540 AND decoy = 1 AND picture = 0`, "changed", "exposure", "at was changed"},
+		{"exposure to another viewer", `UPDATE exposures SET viewer = 65541, at = at - 7 WHERE viewer = 65540 AND decoy = 1 AND picture = 0`, "removed", "exposure", "not in the registry any more"},
+		{"exposure moved to another viewer", `INSERT OR REPLACE INTO exposures (decoy, viewer, at, surface, picture, address, user_agent, sha256) SELECT decoy, 65599, at, surface, picture, address, user_agent, sha256 FROM exposures WHERE viewer = 65540 AND decoy = 2`, "added", "exposure", "never recorded"},
+		{"surface", `INSERT INTO surfaces VALUES (99, 'other'); UPDATE exposures SET surface = 99 WHERE viewer = 65540 AND decoy = 1 AND picture = 0`, "changed", "exposure", "surface was changed"},
+		{"name of a surface", `UPDATE surfaces SET surface = surface || 'x'`, "changed", "exposure", "surface was changed"},
+		{"address of a fetch", `UPDATE exposures SET address = '198.51.100.9' WHERE picture > 0 AND viewer = 65536`, "changed", "exposure", "the digest stands for"},
 		{"exposure removed", `DELETE FROM exposures WHERE viewer = 65540 AND decoy = 1`, "removed", "exposure", "not in the registry any more"},
-		{"exposure added", `INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (1, 65550, 1700000000000000, 'profile', 'offered')`, "added", "exposure", "never recorded"},
+		{"exposure added", `INSERT INTO exposures (decoy, viewer, at, surface) VALUES (1, 65550, 1700000000000000, 1)`, "added", "exposure", "never recorded"},
 		{"number given to another account", `UPDATE viewers SET account = (SELECT id FROM accounts WHERE name = 'crowd-000'), session = 'x' WHERE number = 65540`, "changed", "viewer", "pseudonym was changed"},
 		{"account renamed", `UPDATE accounts SET name = 'somebody' WHERE name = 'crowd-004'`, "changed", "viewer", "pseudonym was changed"},
 		{"viewer back-dated", `UPDATE viewers SET given_at = given_at - 1000 WHERE number = 65540`, "back-dated", "viewer", "given_at was set"},

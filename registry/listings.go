@@ -24,13 +24,13 @@ var listings = map[string]listing{
 		from: `accounts a`, time: `a.first_seen`, key: `a.id`, scan: scanAccount,
 	},
 	"exposures": {
-		columns: `a.name, v.session, e.decoy, e.picture, e.at, e.surface, e.kind, e.address, e.user_agent, e.sha256`,
-		from:    `exposures e JOIN viewers v ON v.number = e.viewer JOIN accounts a ON a.id = v.account`,
-		time:    `e.at`, key: `e.viewer`, scan: scanExposure,
+		columns: `a.name, v.session, e.decoy, e.picture, e.at, s.surface, e.address, e.user_agent, e.sha256`,
+		from:    `exposures e JOIN surfaces s ON s.num = e.surface JOIN viewers v ON v.number = e.viewer JOIN accounts a ON a.id = v.account`,
+		time:    `e.at`, key: `e.viewer`, scan: scanExposure, first: true,
 	},
 	"hits": {
 		columns: `h.id, h.at, h.kind, h.token_kind, h.object, a.name, v.session, h.name, h.qtype, h.subnet, h.method, h.host, h.path, h.status, h.bytes, h.address, h.user_agent, h.referer, h.origin, h.sha256, h.self, h.proto, h.cookie, h.proved, h.via, h.class, h.reason, h.repeats, h.last_at, h.country, h.city, h.asn, h.network, h.confirmed,
-			(SELECT min(e.at) FROM exposures e WHERE e.kind = 'offered' AND e.viewer = h.viewer AND e.decoy = CASE WHEN h.token_kind = 2 THEN (SELECT p.decoy FROM pictures p WHERE p.num = h.object) ELSE h.object END)`,
+			(SELECT min(e.at) FROM exposures e WHERE e.picture = 0 AND e.viewer = h.viewer AND e.decoy = CASE WHEN h.token_kind = 2 THEN (SELECT p.decoy FROM pictures p WHERE p.num = h.object) ELSE h.object END)`,
 		from: `hits h LEFT JOIN viewers v ON v.number = h.viewer LEFT JOIN accounts a ON a.id = v.account`,
 		time: `h.at`, key: `h.id`, scan: scanHit,
 	},
@@ -143,9 +143,12 @@ func scanExposure(w *world, rows *sql.Rows) (any, error) {
 	var decoy, picture uint32
 	var at int64
 	var sum []byte
-	err := into(rows, &row.Account, &session, &decoy, &picture, &at, &surface, &row.Kind, &row.Address, &row.UserAgent, &sum)
+	err := into(rows, &row.Account, &session, &decoy, &picture, &at, &surface, &row.Address, &row.UserAgent, &sum)
 	if err != nil {
 		return nil, err
+	}
+	if row.Kind = Offered; picture != 0 {
+		row.Kind = Fetched
 	}
 	row.Session, row.Surface, row.Photo, row.Time, row.SHA256 = orNil(session), orNil(surface), w.photoID(picture), timeOf(at), hexOrNil(sum)
 	row.Decoy, err = w.decoyID(decoy)

@@ -183,12 +183,12 @@ func (r *Registry) checkLedgerNumbers(ctx context.Context) (NumberSource, error)
 func (r *Registry) checkExposures(ctx context.Context) (NumberSource, error) {
 	s := NumberSource{Source: "exposures", OK: true}
 	var shown int64
-	err := r.db.Read().QueryRowContext(ctx, `SELECT count(DISTINCT viewer) FROM exposures WHERE kind = 'offered'`).Scan(&shown)
+	err := r.db.Read().QueryRowContext(ctx, `SELECT count(DISTINCT viewer) FROM exposures WHERE picture = 0`).Scan(&shown)
 	if err != nil {
 		return s, sqlstore.Explain(err)
 	}
-	err = r.db.Read().QueryRowContext(ctx, `SELECT count(DISTINCT e.viewer) FROM exposures e WHERE e.kind = 'offered' AND NOT EXISTS
-		(SELECT 1 FROM exposures f WHERE f.at = e.at AND f.decoy = e.decoy AND f.surface = e.surface AND f.kind = 'offered' AND f.viewer <> e.viewer)`).Scan(&s.Of)
+	err = r.db.Read().QueryRowContext(ctx, `SELECT count(DISTINCT x.viewer) FROM
+		(SELECT min(viewer) AS viewer FROM exposures WHERE picture = 0 GROUP BY decoy, at, surface HAVING min(viewer) = max(viewer)) AS x`).Scan(&s.Of)
 	s.Detail = fmt.Sprintf("%d numbers have exposures, %d of them at a moment nobody shares", shown, s.Of)
 	return s, sqlstore.Explain(err)
 }

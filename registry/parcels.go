@@ -127,13 +127,9 @@ func (in *intake) offer(h beacon.Hit) error {
 	if !ok || !known || h.Token.Kind != canary.KindLink {
 		return raiseAlarm(in.ctx, in.tx, "token", fmt.Sprintf("an edge showed decoy %d to viewer %d, which the registry does not know: was a backup restored?", h.Token.Object, h.Token.Viewer), h)
 	}
-	n, err := in.book.insertOffers(in.ctx, in.tx, []shown{{
+	return in.book.insertOffers(in.ctx, in.tx, []shown{{
 		viewer: h.Token.Viewer, d: &in.w.decoys[i], at: h.At.UTC().Truncate(time.Microsecond), surface: h.Surface,
 	}})
-	if err != nil {
-		return err
-	}
-	return count(in.ctx, in.tx, "exposures", n)
 }
 
 // Source is another machine's journal, as far as it is taken in.

@@ -220,8 +220,7 @@ func (p *siteProofs) enterLinks(ctx context.Context, l *ring.Ledger, account int
 		return nil
 	}
 	// Every decoy it was shown carried a link.
-	rows, err := p.q.QueryContext(ctx, `SELECT d.id, min(e.at) FROM exposures e JOIN viewers v ON v.number = e.viewer JOIN decoys d ON d.num = e.decoy
-		WHERE v.account = ? AND e.at <= ? GROUP BY d.id ORDER BY d.id`, account, p.until)
+	rows, err := p.q.QueryContext(ctx, `SELECT d.id, min(e.at) FROM `+shownToAccount+` AND a.id = ? AND e.at <= ? GROUP BY d.id ORDER BY d.id`, account, p.until)
 	shown, err := collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var at int64
 		return id, rows.Scan(&id, &at)

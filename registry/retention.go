@@ -143,10 +143,10 @@ const retainPiece = 20_000
 
 // old is an exposure that may go, with its place in the ledger.
 type old struct {
-	position              int64
-	decoy, viewer, at     int64
-	surface               string
-	fetched, pictureOrAll int64
+	position          int64
+	decoy, viewer, at int64
+	surface           string
+	picture           int64 // 0: all
 }
 
 // retainExposures goes through the ledger, which knows the place of every
@@ -191,7 +191,7 @@ func (r *Registry) retainExposures(ctx context.Context, before int64) (gone int6
 		if n[2] >= before || kept.decoys[n[0]] || removed.has(position) {
 			return nil
 		}
-		piece = append(piece, old{position, n[0], n[1], n[2], e.Strings[0], n[3], n[4]})
+		piece = append(piece, old{position, n[0], n[1], n[2], e.Strings[0], n[4]})
 		if len(piece) < retainPiece {
 			return nil
 		}
@@ -294,12 +294,8 @@ func removeExposure(ctx context.Context, tx *sql.Tx, e old, kept resting) (bool,
 	if err != nil {
 		return false, sqlstore.Explain(err)
 	}
-	kind := Offered
-	if e.fetched == 1 {
-		kind = Fetched
-	}
-	res, err := tx.ExecContext(ctx, `DELETE FROM exposures WHERE decoy = ? AND viewer = ? AND at = ? AND surface = ? AND kind = ? AND picture = ?`,
-		e.decoy, canary.Viewer(e.viewer), e.at, e.surface, kind, e.pictureOrAll)
+	res, err := tx.ExecContext(ctx, `DELETE FROM exposures WHERE decoy = ? AND viewer = ? AND at = ? AND surface = (SELECT num FROM surfaces WHERE surface = ?) AND picture = ?`,
+		e.decoy, canary.Viewer(e.viewer), e.at, e.surface, e.picture)
 	if err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"birdring/canary/mark"
@@ -214,6 +215,7 @@ type listing struct {
 	time    string // column that since compares
 	key     string
 	scan    func(w *world, rows *sql.Rows) (any, error)
+	first   bool // no index leads to the newest rows: they are found before anything is joined to them
 }
 
 // query reads in order of time; the newest few are picked from the end.
@@ -221,6 +223,12 @@ func (l listing) query(limit int) string {
 	inner := fmt.Sprintf(`SELECT %s FROM %s WHERE %s >= ? ORDER BY %s`, l.columns, l.from, l.time, l.time)
 	if limit <= 0 {
 		return inner + `, ` + l.key
+	}
+	if l.first {
+		table, joins, _ := strings.Cut(l.from, " JOIN ")
+		_, alias, _ := strings.Cut(table, " ")
+		newest := fmt.Sprintf(`(SELECT * FROM %s WHERE %s >= ? ORDER BY %s DESC, %s DESC LIMIT %d) AS %s`, table, l.time, l.time, l.key, limit, alias)
+		return fmt.Sprintf(`SELECT %s FROM %s JOIN %s ORDER BY %s, %s`, l.columns, newest, joins, l.time, l.key)
 	}
 	return fmt.Sprintf(`SELECT * FROM (SELECT %s, %s AS order_t, %s AS order_k FROM %s WHERE %s >= ? ORDER BY %s DESC, %s DESC LIMIT %d) AS newest ORDER BY order_t, order_k`,
 		l.columns, l.time, l.key, l.from, l.time, l.time, l.key, limit)

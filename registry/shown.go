@@ -9,6 +9,12 @@ import (
 	"birdring/registry/sqlstore"
 )
 
+// shownToAccount are the exposures of the viewers of accounts. The key of
+// exposures begins with decoy and viewer: each decoy is looked up for each
+// viewer. CROSS JOIN keeps SQLite from reading whole decoys instead.
+const shownToAccount = `accounts a CROSS JOIN viewers v CROSS JOIN decoys d CROSS JOIN exposures e
+	WHERE v.account = a.id AND e.decoy = d.num AND e.viewer = v.number`
+
 // Shown visits every exposure of a picture before a time, in the order of viewer
 // numbers: offers of its decoy, with all its pictures, and fetches of itself. It
 // stops at visit's first error.
@@ -28,12 +34,12 @@ func (r *Registry) Shown(ctx context.Context, photo string, before time.Time, vi
 		return fmt.Errorf("read exposures: %w", sqlstore.Explain(err))
 	}
 	defer rows.Close()
+	var v, at any // which Scan need not convert
 	for rows.Next() {
-		var v, at int64
 		if err := rows.Scan(&v, &at); err != nil {
 			return fmt.Errorf("read exposures: %w", err)
 		}
-		if err := visit(canary.Viewer(v), time.UnixMicro(at)); err != nil {
+		if err := visit(canary.Viewer(v.(int64)), time.UnixMicro(at.(int64))); err != nil {
 			return err
 		}
 	}

@@ -57,13 +57,13 @@ type FindView struct {
 // Counts say how much there is to find.
 type Counts struct {
 	Decoys, Viewers int64
-	Exposures       int64 // since the time asked for
+	Exposures       int64 // of the hour of the time asked for and since
 }
 
 // Counts returns running numbers.
 func (r *Registry) Counts(ctx context.Context, since time.Time) (c Counts, err error) {
-	err = r.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM decoys), (SELECT count(*) FROM viewers), (SELECT count(*) FROM exposures WHERE at >= ?)`,
-		since.UnixMicro()).Scan(&c.Decoys, &c.Viewers, &c.Exposures)
+	err = r.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM decoys), `+viewerCount+`, (SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM exposure_hours WHERE hour >= ?)`,
+		since.UnixMicro()/hour).Scan(&c.Decoys, &c.Viewers, &c.Exposures)
 	return c, sqlstore.Explain(err)
 }
 
@@ -71,7 +71,7 @@ func (r *Registry) Counts(ctx context.Context, since time.Time) (c Counts, err e
 // and traces without a site. Times 2^-64 it bounds any false attribution ever.
 func (r *Registry) Chances(ctx context.Context) (n float64, err error) {
 	var viewers, turns float64
-	err = r.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM viewers), (SELECT count(*) FROM sites) + (SELECT n FROM counters WHERE name = 'traces')`).Scan(&viewers, &turns)
+	err = r.db.Read().QueryRowContext(ctx, `SELECT `+viewerCount+`, (SELECT count(*) FROM sites) + (SELECT n FROM counters WHERE name = 'traces')`).Scan(&viewers, &turns)
 	return max(viewers, 1) * max(turns, 1), sqlstore.Explain(err)
 }
 

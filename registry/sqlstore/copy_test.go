@@ -45,8 +45,9 @@ func fill(t testing.TB, d *sqlstore.DB, n int) {
 			do(`INSERT INTO viewers (number, account, session, given_at) VALUES (?, ?, '', 1)`, 65536+i, i+1)
 		}
 		do(`UPDATE counters SET n = 65585 WHERE name = 'viewers'`)
+		do(`INSERT INTO surfaces (num, surface) VALUES (1, 'profile')`)
 		for i := range n {
-			do(`INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (?, ?, ?, 'profile', 'offered')`, 1+rng.IntN(4), 65536+rng.IntN(50), i)
+			do(`INSERT INTO exposures (decoy, viewer, at, surface) VALUES (?, ?, ?, 1)`, 1+rng.IntN(4), 65536+rng.IntN(50), i)
 		}
 		do(`UPDATE counters SET n = ? WHERE name = 'exposures'`, n)
 		return nil
@@ -61,7 +62,7 @@ func show(t testing.TB, d *sqlstore.DB, from, n int) {
 	t.Helper()
 	err := d.Write(t.Context(), func(tx *sql.Tx) error {
 		for i := range n {
-			if _, err := tx.Exec(`INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (1, 65536, ?, '', 'offered')`, 1_000_000+from+i); err != nil {
+			if _, err := tx.Exec(`INSERT INTO exposures (decoy, viewer, at, surface) VALUES (1, 65536, ?, 1)`, 1_000_000+from+i); err != nil {
 				return err
 			}
 		}

@@ -451,7 +451,7 @@ func TestDamagedPage(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		d, path := create(t)
 		fill(t, d, 20000)
-		page := number(t, d, `SELECT rootpage FROM sqlite_schema WHERE name = 'exposures_viewer'`)
+		page := number(t, d, `SELECT rootpage FROM sqlite_schema WHERE name = 'exposures'`)
 		if err := d.Write(t.Context(), func(tx *sql.Tx) error { return nil }); err != nil {
 			t.Fatal(err)
 		}

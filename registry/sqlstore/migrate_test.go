@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,12 +90,24 @@ func fromVersion(t *testing.T, target string, version int64, want string) {
 		t.Fatalf("version %d: %v", version, err)
 	}
 	// What every version has: an account of two viewers, of whom the second is gone.
-	execute(t, target,
+	shown := []string{
+		`INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (1, 65536, 5, 'profile', 'offered'), (1, 65536, 4, 'story', 'offered'), (1, 65536, 3600000004, 'story', 'offered')`,
+		`INSERT INTO exposures (decoy, viewer, at, surface, kind, picture, address, user_agent) VALUES (1, 65537, 5, 'profile', 'fetched', 9, '192.0.2.1', 'curl')`,
+	}
+	if version >= 13 {
+		shown = []string{
+			`INSERT INTO surfaces (num, surface) VALUES (1, 'profile'), (2, 'story')`,
+			`INSERT INTO exposures (decoy, viewer, at, surface) VALUES (1, 65536, 5, 1), (1, 65536, 4, 2), (1, 65536, 3600000004, 2)`,
+			`INSERT INTO exposures (decoy, viewer, at, surface, picture, address, user_agent) VALUES (1, 65537, 5, 1, 9, '192.0.2.1', 'curl')`,
+			`INSERT INTO exposure_hours (hour, n) VALUES (0, 3), (1, 1)`,
+		}
+	}
+	execute(t, target, slices.Concat([]string{
 		`INSERT INTO accounts (id, name, first_seen) VALUES (1, 'alice', 1)`,
 		`INSERT INTO viewers (number, account, session, given_at) VALUES (65536, 1, '', 1), (65537, 1, 's', 1)`,
 		`INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (1, 'd', 'shared', 'h', 'f', 1, 0.25, '{}', 1)`,
-		`INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES (1, 65536, 5, 'profile', 'offered')`,
-		`INSERT INTO journals (name, segment, "offset") VALUES ('local', 1, 2)`)
+		`INSERT INTO journals (name, segment, "offset") VALUES ('local', 1, 2)`,
+	}, shown)...)
 	d, err := sqlstore.Open(t.Context(), target, sqlstore.Options{})
 	if err != nil {
 		t.Fatalf("version %d: %v", version, err)
@@ -103,8 +116,17 @@ func fromVersion(t *testing.T, target string, version int64, want string) {
 	if got := shape(t, d); got != want {
 		t.Errorf("version %d, brought up to date, differs from a new one:\n%s\nwant\n%s", version, got, want)
 	}
-	if n := number(t, d, `SELECT count(*) FROM exposures e JOIN viewers v ON v.number = e.viewer JOIN decoys d ON d.num = e.decoy WHERE e.surface = 'profile' AND e.picture = 0`); n != 1 {
-		t.Errorf("version %d: %d exposures", version, n)
+	for query, want := range map[string]int64{
+		`SELECT count(*) FROM exposures e JOIN viewers v ON v.number = e.viewer JOIN decoys d ON d.num = e.decoy`:                                                    4,
+		`SELECT e.at FROM exposures e JOIN surfaces s ON s.num = e.surface WHERE s.surface = 'profile' AND e.picture = 0 AND e.viewer = 65536 AND e.address IS NULL`: 5,
+		`SELECT sum(e.at) FROM exposures e JOIN surfaces s ON s.num = e.surface WHERE s.surface = 'story' AND e.picture = 0`:                                         3600000008,
+		`SELECT e.at FROM exposures e WHERE e.viewer = 65537 AND e.picture = 9 AND e.address = '192.0.2.1' AND e.user_agent = 'curl' AND e.sha256 IS NULL`:           5,
+		`SELECT n FROM exposure_hours WHERE hour = 0`: 3,
+		`SELECT n FROM exposure_hours WHERE hour = 1`: 1,
+	} {
+		if n := number(t, d, query); n != want {
+			t.Errorf("version %d: %s: %d, want %d", version, query, n, want)
+		}
 	}
 	if n := number(t, d, `SELECT n FROM counters WHERE name = 'viewers'`); version < 7 && n != 65537 {
 		t.Errorf("version %d: the next viewer would follow %d", version, n)
@@ -147,15 +169,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Killed at a random moment of bringing a schema up to date, a process leaves
-// what the next one takes up.
+// Killed at a random moment of bringing a schema up to date, of an empty database
+// or of one that holds exposures, a process leaves what the next one takes up.
 func TestUpdateKilled(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for engine, empty := range empties(t) {
 		t.Run(engine, func(t *testing.T) {
-			for range 6 {
-				target := empty()
+			for round := range 6 {
+				target, shown := empty(), int64(0)
+				if round%2 == 1 {
+					shown = wide(t, target)
+				}
 				cmd := exec.CommandContext(t.Context(), os.Args[0])
 				cmd.Env = append(os.Environ(), updateEnv+"="+target)
 				if err := cmd.Start(); err != nil {
@@ -174,10 +199,28 @@ func TestUpdateKilled(t *testing.T) {
 				if n := number(t, d, `SELECT count(*) FROM counters`); n < 6 {
 					t.Errorf("seed %d: %d counters", seed, n)
 				}
+				if n := number(t, d, `SELECT count(*) FROM exposures`); n != shown {
+					t.Errorf("seed %d: %d exposures, want %d", seed, n, shown)
+				}
 				if err := d.Close(); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
+}
+
+// wide makes a database of before exposures were narrowed, with many of them.
+func wide(t *testing.T, target string) (rows int64) {
+	t.Helper()
+	if err := sqlstore.MigrateTo(t.Context(), target, 12); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, target,
+		`INSERT INTO accounts (id, name, first_seen) VALUES (1, 'alice', 1)`,
+		`INSERT INTO viewers (number, account, session, given_at) VALUES (65536, 1, '', 1)`,
+		`INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (1, 'd', 'shared', 'h', 'f', 1, 0.25, '{}', 1)`,
+		`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
+			INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT 1, 65536, i, CASE i % 2 WHEN 0 THEN 'story' ELSE '' END, 'offered' FROM c`)
+	return 20000
 }

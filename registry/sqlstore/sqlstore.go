@@ -20,7 +20,10 @@
 // Keys are numbers of the registry's own (accounts, viewers, decoys, pictures)
 // and no sequence stands in the way of an exposure: the key of exposures begins
 // with decoy and viewer, so that the table can be partitioned by the hash of
-// either. A test does so by viewer on PostgreSQL and runs the queries on it.
+// either. A test does so on PostgreSQL and runs the queries on it. The key is
+// their only index, and the names of surfaces stand in a table of their own: what
+// is asked by viewer looks each decoy up, what is asked by time reads all, and
+// how many there were in an hour is counted in exposure_hours.
 // CockroachDB, YugabyteDB and Citus speak PostgreSQL's protocol; nothing was
 // run on them. By their documents: CockroachDB takes the types, upserts,
 // RETURNING, FOR UPDATE and partial indexes, takes COLLATE "C" for no collation

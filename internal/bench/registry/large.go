@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -38,6 +40,14 @@ func measureLarge(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
+	size, err := sizeOf(file, file+"-wal")
+	if err != nil {
+		return err
+	}
+	most := 0.0
+	if b.count == 100_000_000 {
+		most = 8
+	}
 	if reg, err = registry.Open(ctx, dir, registry.Options{}); err != nil {
 		return err
 	}
@@ -60,8 +70,9 @@ func measureLarge(ctx context.Context, b *bench) (err error) {
 		b.say(figure{Figure: "who was shown picture P before T", Engine: "sqlite", Got: median(rates), Least: 1e6, Unit: "rows/s", Detail: fmt.Sprintf("%d of %d exposures", n, b.count)}),
 		b.say(figure{
 			Figure: "state of an exposure", Engine: "sqlite", Got: bytes, Most: 40, Unit: "bytes",
-			Detail: fmt.Sprintf("with its indexes, without accounts; 10 billion take %.0f GB", bytes*10),
+			Detail: fmt.Sprintf("stored in the order of decoys and viewers; without accounts; 10 billion take %.0f GB", bytes*10),
 		}),
+		b.say(figure{Figure: "database of the large registry", Engine: "sqlite", Got: size / 1e9, Most: most, Unit: "GB", Detail: fmt.Sprintf("%d exposures, %d accounts, %d sightings", b.count, b.count/4, b.sightings)}),
 		b.pages(ctx, reg, dir))
 }
 
@@ -73,6 +84,7 @@ func (b *bench) fill(ctx context.Context, file string) (perExposure float64, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	viewers := max(1, b.count/4)
+	const first = 65536 + accounts // number and account of the first: setUp gave those below
 	many := func(table string, columns []string, n int, row func(i int) []any) error {
 		begin := time.Now()
 		for from := 0; from < n; from += 1_000_000 {
@@ -91,9 +103,15 @@ func (b *bench) fill(ctx context.Context, file string) (perExposure float64, err
 		return nil
 	}
 	err = errors.Join(
-		many("accounts", []string{"id", "name", "first_seen"}, viewers, func(i int) []any { return []any{1_000_000 + i, fmt.Sprint("large-", i), begun} }),
+		many("accounts", []string{"id", "name", "first_seen", "salt"}, viewers, func(i int) []any {
+			return []any{first + i, fmt.Sprint("large-", i), begun, fmt.Appendf(nil, "salt of %8d", i)}
+		}),
 		many("viewers", []string{"number", "account", "session", "given_at"}, viewers, func(i int) []any {
-			return []any{1_000_000 + i, 1_000_000 + i, "", begun}
+			return []any{first + i, first + i, "", begun}
+		}),
+		db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE counters SET n = ? WHERE name = 'viewers'`, first+viewers-1)
+			return err
 		}))
 	if err != nil {
 		return 0, err
@@ -103,8 +121,8 @@ func (b *bench) fill(ctx context.Context, file string) (perExposure float64, err
 		return 0, err
 	}
 	// A decoy and all its viewers after another; the times are spread over everybody.
-	err = many("exposures", []string{"decoy", "viewer", "at", "surface", "kind"}, b.count, func(i int) []any {
-		return []any{1 + i/viewers%4, 1_000_000 + i%viewers, begun + int64(i%viewers)*4 + int64(i/viewers), "profile", "offered"}
+	err = many("exposures", []string{"decoy", "viewer", "at", "surface"}, b.count, func(i int) []any {
+		return []any{1 + i/viewers%4, first + i%viewers, begun + int64(i%viewers)*4 + int64(i/viewers), 1}
 	})
 	if err != nil {
 		return 0, err
@@ -116,10 +134,25 @@ func (b *bench) fill(ctx context.Context, file string) (perExposure float64, err
 	return (after - before) / float64(b.count), b.fillSightings(ctx, db, many)
 }
 
-// pagesOf is how many bytes the database takes.
+// pagesOf is how many bytes the database has in use.
 func pagesOf(ctx context.Context, db *sqlstore.DB) (bytes float64, err error) {
-	err = db.Read().QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&bytes)
+	err = db.Read().QueryRowContext(ctx, `SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&bytes)
 	return bytes, err
+}
+
+// sizeOf is how many bytes files take on the disk, if they are there.
+func sizeOf(files ...string) (bytes float64, err error) {
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		bytes += float64(info.Size())
+	}
+	return bytes, nil
 }
 
 // fillSightings spreads finds of handles and pictures over sites, each of which
@@ -131,7 +164,7 @@ func (b *bench) fillSightings(ctx context.Context, db *sqlstore.DB, many func(st
 			return []any{1 + i%largeSites, "handle", "scan", 1 + i/largeSites%4, fmt.Sprintf("http://%s/p/%d", site(i), i), fmt.Sprintf("http://%s/p/%d", site(i), i), "text around it", begun + int64(i), begun + int64(i), ""}
 		}),
 		many("attributions", []string{"site", "account", "verdict", "millibits", "exposed", "pictures", "decoys", "single_source", "first_at", "updated_at", "inputs"}, 20*largeSites, func(i int) []any {
-			return []any{1 + i%largeSites, 1_000_000 + i, "attributed", 70_000 + i, 1, 3, "[]", 0, begun, begun + int64(i), "{}"}
+			return []any{1 + i%largeSites, 65536 + accounts + i, "attributed", 70_000 + i, 1, 3, "[]", 0, begun, begun + int64(i), "{}"}
 		}))
 }
 

@@ -26,7 +26,7 @@ func main() {
 	flag.IntVar(&b.sightings, "sightings", 1_000_000, "sightings of the large registry")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds of which the median counts")
 	flag.DurationVar(&b.each, "each", 2*time.Second, "how long an API is loaded in one round")
-	flag.StringVar(&b.only, "only", "", "parts to run, separated by commas: api, bulk, large")
+	flag.StringVar(&b.only, "only", "", "parts to run, separated by commas: api, bulk, state, large")
 	flag.StringVar(&b.dir, "dir", "", "folder for the data (default: a temporary one)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -81,7 +81,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *bench, string) error
-	}{{"api", measureAPI}, {"bulk", measureBulk}} {
+	}{{"api", measureAPI}, {"bulk", measureBulk}, {"state", measureState}} {
 		for _, engine := range []string{"sqlite", "postgres"} {
 			if b.wants(part.name) {
 				if err := part.run(ctx, b, engine); err != nil {

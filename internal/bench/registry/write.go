@@ -97,10 +97,10 @@ func (x *bare) close(ctx context.Context) error {
 // row is a new exposure, at random among decoys and accounts.
 func (x *bare) row(rng *rand.Rand) []any {
 	x.n++
-	return []any{int64(1 + rng.IntN(4)), int64(65536 + rng.IntN(accounts)), 1_600_000_000_000_000 + x.n, "profile", "offered"}
+	return []any{int64(1 + rng.IntN(4)), int64(65536 + rng.IntN(accounts)), 1_600_000_000_000_000 + x.n, int64(1)}
 }
 
-const bareInsert = `INSERT INTO exposures (decoy, viewer, at, surface, kind) VALUES ($1, $2, $3, $4, $5)`
+const bareInsert = `INSERT INTO exposures (decoy, viewer, at, surface) VALUES ($1, $2, $3, $4)`
 
 // batch inserts n rows in one transaction: a prepared statement a row, on
 // PostgreSQL all sent at once.
@@ -135,7 +135,7 @@ func (x *bare) bulk(ctx context.Context, rng *rand.Rand, n int) error {
 		return x.batch(ctx, rng, n)
 	}
 	i := 0
-	_, err := x.pg.CopyFrom(ctx, pgx.Identifier{"exposures"}, []string{"decoy", "viewer", "at", "surface", "kind"}, pgx.CopyFromFunc(func() ([]any, error) {
+	_, err := x.pg.CopyFrom(ctx, pgx.Identifier{"exposures"}, []string{"decoy", "viewer", "at", "surface"}, pgx.CopyFromFunc(func() ([]any, error) {
 		if i++; i > n {
 			return nil, nil
 		}
