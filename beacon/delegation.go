@@ -152,6 +152,9 @@ func (k *zoneCheck) parent(ctx context.Context, server string) {
 	case len(names) == 0 && slices.ContainsFunc(records, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeCNAME }):
 		k.wrong(server, "remove the CNAME and "+add, "%s is an alias (CNAME) there: a zone cannot be delegated below one", z.name)
 		return
+	case a.Authoritative && len(a.Answer) > 0:
+		k.wrong(server, "name a server of the zone above, or remove the zone there: it must refer to our servers", "the server answers for %s itself instead of delegating it", z.name)
+		return
 	case len(names) == 0:
 		k.wrong(server, add, "the zone above has the name %s but no NS records for it", z.name)
 		return
@@ -223,8 +226,15 @@ func (k *zoneCheck) spread() {
 // server asks one delegated name server, at each of its addresses.
 func (k *zoneCheck) server(ctx context.Context, name string) {
 	addrs := k.servers[name]
-	if len(addrs) == 0 {
-		found, err := k.lookup(ctx, name)
+	switch {
+	case len(addrs) > 0:
+	case dns.IsSubDomain(k.z.name, name): // that its glue is missing was said
+		addrs = addressesOf(k.z.sets[name])
+	default:
+		found, alias, err := k.lookup(ctx, name)
+		if alias {
+			k.wrong(name, "give the name an A or AAAA record of its own", "the name server is an alias (CNAME): resolvers need not follow it")
+		}
 		if err != nil {
 			k.wrong(name, "give the name an A or AAAA record in its own zone", "the name server's address cannot be found: %v", err)
 			return
@@ -316,7 +326,7 @@ func (c DelegationCheck) findParents(ctx context.Context, z *zone) (servers []st
 			if !ok {
 				continue
 			}
-			addrs, err := c.lookup(ctx, ns.Ns)
+			addrs, _, err := c.lookup(ctx, ns.Ns)
 			if err != nil {
 				continue // the others may be found
 			}
@@ -333,8 +343,8 @@ func (c DelegationCheck) findParents(ctx context.Context, z *zone) (servers []st
 	}
 }
 
-// lookup finds addresses by the resolver.
-func (c DelegationCheck) lookup(ctx context.Context, name string) (addrs []netip.Addr, err error) {
+// lookup finds addresses by the resolver, and whether the name is an alias.
+func (c DelegationCheck) lookup(ctx context.Context, name string) (addrs []netip.Addr, alias bool, err error) {
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		a, askErr := c.resolve(ctx, name, qtype)
 		if askErr != nil {
@@ -343,15 +353,16 @@ func (c DelegationCheck) lookup(ctx context.Context, name string) (addrs []netip
 		}
 		for _, rr := range a.Answer {
 			addrs = append(addrs, addressOf(rr)...)
+			alias = alias || rr.Header().Rrtype == dns.TypeCNAME
 		}
 	}
 	if len(addrs) > 0 {
-		return addrs, nil
+		return addrs, alias, nil
 	}
 	if err == nil {
 		err = errors.New("it has no address")
 	}
-	return nil, err
+	return nil, alias, err
 }
 
 func (c DelegationCheck) resolve(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {

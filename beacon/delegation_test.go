@@ -101,7 +101,8 @@ func TestDelegationMistakes(t *testing.T) {
 		"wrong parent":     {parentServer(t, dns.RcodeRefused), good, "none of the zone above", "name a server", false},
 		"one server":       {parentServer(t, 0, nsA, glueA), good, "lacks the name server ns2", "t.example.net. NS ns2.t.example.net.", true},
 		"stranger":         {parentServer(t, 0, nsA, nsB, "t.example.net. NS ns3.t.example.net.", glueA, glueB, "ns3.t.example.net. A 127.0.0.3"), good, "our own NS records do not name", "--dns-ns ns3", false},
-		"no glue":          {parentServer(t, 0, nsA, nsB, glueA), good, "glue of ns2.t.example.net. is missing", "ns2.t.example.net. A 127.0.0.2", true},
+		"no glue":          {parentServer(t, 0, nsA, nsB, glueA), good, "glue of ns2.t.example.net. is missing", "ns2.t.example.net. A 127.0.0.2", false},
+		"child as parent":  {"127.0.0.1:" + good, good, "answers for t.example.net. itself", "zone above", false},
 		"wrong glue":       {parentServer(t, 0, nsA, nsB, glueA, "ns2.t.example.net. A 127.0.0.5"), good, "is 127.0.0.5, our own record says 127.0.0.2", "ns2.t.example.net. A 127.0.0.2", false},
 		"shared address":   {parentServer(t, 0, nsA, nsB, glueA, "ns2.t.example.net. A 127.0.0.1"), good, "share the address", "address of its own", true},
 		"signed":           {parentServer(t, 0, nsA, nsB, glueA, glueB, "t.example.net. DS 1 13 2 "+strings.Repeat("00", 32)), good, "DS records", "remove the DS", false},
@@ -126,6 +127,56 @@ func TestDelegationMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A name server outside the zone may not be an alias, whatever it leads to.
+func TestDelegationToAnAlias(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}
+	config := beacon.DNSConfig{Zone: zone, NS: []string{"ns1.t.example.net", "other.example"}, NSAddrs: addrs[:1], A: addrs[:1], Serial: 1}
+	served := config
+	served.Addr, served.Keyring, served.Record = "0.0.0.0:0", keyring(t), new(recorder).record
+	d, err := beacon.ServeDNS(t.Context(), served)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, port, err := net.SplitHostPort(d.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mistakes, err := beacon.DelegationCheck{
+		Config: config, Parents: []string{parentServer(t, 0, nsA, "t.example.net. NS other.example.", glueA)}, Port: port,
+		Resolver: resolverOf(t, "other.example. CNAME real.example.", "real.example. A 127.0.0.2"), Timeout: 500 * time.Millisecond,
+	}.Run(t.Context())
+	if err != nil || len(mistakes) != 1 || mistakes[0].Server != "other.example." || !strings.Contains(mistakes[0].Problem, "alias") {
+		t.Errorf("%+v, %v", mistakes, err)
+	}
+}
+
+// resolverOf answers every question for addresses with the records given.
+func resolverOf(t *testing.T, records ...string) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		a := new(dns.Msg).SetReply(q)
+		for _, r := range records {
+			rr, err := dns.NewRR(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if kind := rr.Header().Rrtype; kind == dns.TypeCNAME || kind == q.Question[0].Qtype {
+				a.Answer = append(a.Answer, rr)
+			}
+		}
+		_ = w.WriteMsg(a)
+	})}
+	go s.ActivateAndServe()
+	t.Cleanup(func() { s.Shutdown() })
+	return conn.LocalAddr().String()
 }
 
 func TestParentRecords(t *testing.T) {

@@ -72,3 +72,25 @@ func ParseEdgeDecoys(data []byte) (*EdgeDecoys, error) {
 	}
 	return &e, nil
 }
+
+// EdgeSwitch is what the registry tells running edges through the stream, so that
+// nobody has to bring them a new export.
+type EdgeSwitch struct {
+	Neutral bool `json:"neutral"` // every picture is the neutral copy
+}
+
+// Marshal writes the message.
+func (e EdgeSwitch) Marshal() []byte {
+	return fmt.Appendf(nil, `{"neutral":%t}`, e.Neutral)
+}
+
+// ParseEdgeSwitch reads the message. What else stands in it is for newer edges.
+func ParseEdgeSwitch(data []byte) (EdgeSwitch, error) {
+	var e struct {
+		Neutral *bool `json:"neutral"`
+	}
+	if err := json.Unmarshal(data, &e); err != nil || e.Neutral == nil {
+		return EdgeSwitch{}, fmt.Errorf("message to edges %.60q is not understood", data)
+	}
+	return EdgeSwitch{*e.Neutral}, nil
+}

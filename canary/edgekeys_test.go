@@ -219,3 +219,18 @@ func FuzzEdgeKeys(f *testing.F) {
 		}
 	})
 }
+
+func FuzzEdgeSwitch(f *testing.F) {
+	f.Add([]byte(`{"neutral":true}`))
+	f.Add([]byte(`{"neutral":null}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := canary.ParseEdgeSwitch(data)
+		if err != nil {
+			return
+		}
+		if again, err := canary.ParseEdgeSwitch(e.Marshal()); err != nil || again != e || !bytes.Contains(bytes.ToLower(data), []byte("neutral")) {
+			t.Errorf("%q: %+v, then %+v, %v", data, e, again, err)
+		}
+	})
+}

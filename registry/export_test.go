@@ -194,3 +194,21 @@ func (r *Registry) MessageTypes(ctx context.Context) ([]string, error) {
 	rows, err := r.db.Read().QueryContext(ctx, `SELECT type FROM messages ORDER BY created_at`)
 	return collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
 }
+
+// NumberFrom makes the numbers of decoys and pictures go on at n, by a decoy and a
+// picture numbered n - 1; the picture says what a planted one does.
+func (r *Registry) NumberFrom(ctx context.Context, n uint32, photo string) error {
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, q := range []string{
+			`INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at)
+				SELECT CAST(?1 AS BIGINT), 'filler', 'dark', 'filler', 'filler', 1, 1, d.persona, d.planted_at FROM decoys d JOIN pictures p ON p.decoy = d.num WHERE p.id = ?2`,
+			`INSERT INTO pictures (num, id, decoy, position, photo_group, file, source, width, height, segments, code, layout, epoch, size, print, prepared_at)
+				SELECT CAST(?1 AS BIGINT), 'filler', CAST(?1 AS BIGINT), 0, 'filler', file, source, width, height, segments, code, layout, epoch, size, print, prepared_at FROM pictures WHERE id = ?2`,
+		} {
+			if _, err := tx.Exec(q, int64(n)-1, photo); err != nil {
+				return err
+			}
+		}
+		return count(ctx, tx, "decoys", 1)
+	})
+}

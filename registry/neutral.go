@@ -17,8 +17,8 @@ func (r *Registry) NeutralOnly(ctx context.Context) (bool, error) {
 	return value == "on", err
 }
 
-// SetNeutralOnly turns every decoy's pictures neutral, or back. Edges see it
-// within seconds.
+// SetNeutralOnly turns every decoy's pictures neutral, or back. Servers see it
+// within seconds, and tell edges through the stream.
 func (r *Registry) SetNeutralOnly(ctx context.Context, on bool) error {
 	value := "off"
 	if on {

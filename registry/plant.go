@@ -85,9 +85,6 @@ const (
 	mostSizes = 16
 )
 
-// maxNum is the largest number of a decoy or picture that a link can carry.
-const maxNum = 1<<24 - 1
-
 func (q PlantRequest) complete() (PlantRequest, error) {
 	if q.Share == 0 {
 		q.Share = 0.25
@@ -282,12 +279,14 @@ func (p *planting) plant(ctx context.Context, kind canary.Kind, b bed) (out Plan
 
 // number gives a decoy its number.
 func number(ctx context.Context, tx *sql.Tx, d *canary.Decoy) error {
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(num), 0) + 1 FROM decoys`).Scan(&d.Num); err != nil {
+	var next int64
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(num), 0) + 1 FROM decoys`).Scan(&next); err != nil {
 		return err
 	}
-	if d.Num > maxNum {
-		return fmt.Errorf("there are %d decoys: links can carry no more", maxNum)
+	if next > canary.MaxObject {
+		return fmt.Errorf("there are %d decoys: links can carry no more", next-1)
 	}
+	d.Num = uint32(next)
 	return nil
 }
 

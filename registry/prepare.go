@@ -93,10 +93,10 @@ func (r *Registry) newPlanting(ctx context.Context, q PlantRequest) (*planting, 
 	for _, w := range w.pictures {
 		p.firstNum = max(p.firstNum, w.num)
 	}
-	p.firstNum++
-	if int(p.firstNum)+len(q.Photos)*len(q.Sizes) > maxNum {
-		return nil, fmt.Errorf("there are %d pictures: links can carry no more than %d", p.firstNum-1, maxNum)
+	if int64(p.firstNum)+int64(len(q.Photos)*len(q.Sizes)) > canary.MaxObject {
+		return nil, fmt.Errorf("there are %d pictures: links can carry no more than %d", p.firstNum, int64(canary.MaxObject))
 	}
+	p.firstNum++
 	if err := errors.Join(r.sweep(w), os.RemoveAll(p.stage), os.Mkdir(p.stage, 0o700)); err != nil {
 		return nil, fmt.Errorf("plant: %w", err)
 	}

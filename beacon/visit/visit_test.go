@@ -40,6 +40,42 @@ func TestBuiltInRules(t *testing.T) {
 	}
 }
 
+// Whole User-Agents as their sources print them: a rule's part stands in them, and no
+// rule before it takes them.
+func TestPublishedAgents(t *testing.T) {
+	rules, seen := visit.Default(), map[string]bool{}
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": visit.Search,
+		"Google-Safety": visit.Sandbox,
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.6478.182 Safari/537.36 (compatible; Google-Safety; +http://www.google.com/bot.html)": visit.Sandbox,
+		"Mozilla/5.0 (compatible; URLertBot/1.0; +https://urlert.com/bot)":                                                                                           visit.Sandbox,
+		"Mozilla/5.0 (compatible; YandexUserproxy; robot; +http://yandex.com/bots)":                                                                                  visit.Translator,
+		"Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0.4044.268":                               visit.Search,
+		"Mozilla/5.0 (Windows NT 6.1; WOW64; rv:12.0) Gecko/20100101 Firefox/12.0,gzip(gfe) (via translate.google.com)":                                              visit.Translator,
+		"Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)":                                                                  visit.Mail,
+		"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; MicrosoftPreview/2.0; +https://aka.ms/MicrosoftPreview) Chrome/116.0.0.0 Safari/537.36":      visit.Preview,
+		"Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/534+ (KHTML, like Gecko) BingPreview/1.0b":                                                                  visit.Preview,
+		"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/116.0.0.0 Safari/537.36 Edg/116.0.0.0": visit.Search,
+		"Mozilla/5.0 (compatible; Applebot/0.3; +http://www.apple.com/go/applebot)":                                                                                  visit.Search,
+		"facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)":                                                                                  visit.Preview,
+		"Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)":                                                                                                 visit.Preview,
+		"Mozilla/5.0 (compatible; archive.org_bot +http://archive.org/details/archive.org_bot) Zeno/62be009 warc/v0.8.85":                                            visit.Archive,
+		"python-requests/2.32.3": visit.Scraper,
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36": visit.Unknown,
+	} {
+		g := rules.Classify(beacon.Hit{Kind: beacon.KindLink, UserAgent: agent})
+		if g.Class != want {
+			t.Errorf("%s: %+v, want %s", agent, g, want)
+		}
+		seen[g.Class] = true
+	}
+	for _, class := range []string{visit.Search, visit.Preview, visit.Mail, visit.Sandbox, visit.Translator, visit.Archive, visit.Scraper} {
+		if !seen[class] {
+			t.Errorf("no agent is %s", class)
+		}
+	}
+}
+
 func TestClassify(t *testing.T) {
 	rules := visit.Default()
 	for _, e := range []string{"192.0.2.0/24", " 2001:db8::1 ", "agent:OurMonitor"} {

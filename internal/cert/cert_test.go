@@ -5,12 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"io/fs"
-	"log"
 	"log/slog"
 	"net"
-	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -18,15 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
-
 	"birdring/beacon"
 	"birdring/beacon/journal"
 	"birdring/canary"
 	"birdring/internal/cert"
+	"birdring/internal/testkit/acme"
 )
 
 const zone = "t.example.net"
@@ -54,25 +47,6 @@ func nameServer(t *testing.T) *beacon.DNS {
 		}
 	})
 	return d
-}
-
-// authority is Pebble, an ACME server for tests, which asks the name server given.
-func authority(t *testing.T, dns string) (directory string, trusted, issuer *x509.CertPool, stop func()) {
-	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
-	quiet := log.New(io.Discard, "", 0)
-	store := db.NewMemoryStore()
-	authority := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: 90 * 24 * 3600}})
-	front := wfe.New(quiet, store, va.New(quiet, 1, 1, true, dns, store), authority, []string{"pebble.example"}, true, false, 1, 1)
-	server := httptest.NewTLSServer(front.Handler())
-	t.Cleanup(server.Close)
-	trusted, issuer = x509.NewCertPool(), x509.NewCertPool()
-	trusted.AddCert(server.Certificate())
-	if !issuer.AppendCertsFromPEM(authority.GetRootCert(0).PEM()) {
-		t.Fatal("the authority has no root")
-	}
-	return server.URL + wfe.DirectoryPath, trusted, issuer, server.Close
 }
 
 // keep runs Keep until the test or stop ends, behind a listener.
@@ -128,10 +102,13 @@ func shown(addr, name string, roots *x509.CertPool) (*x509.Certificate, error) {
 // server that sees our name server's answers, and outlives both.
 func TestKeep(t *testing.T) {
 	dns := nameServer(t)
-	directory, trusted, issuer, shut := authority(t, dns.Addr())
+	authority := acme.Serve(t)
+	authority.Ask(dns.Addr())
+	issuer, trusted := authority.Roots, x509.NewCertPool()
+	trusted.AddCert(authority.Server)
 	var said strings.Builder
 	c := cert.Config{
-		Dir: filepath.Join(t.TempDir(), "certs"), Zones: []string{zone}, DNS: dns, CA: directory, Roots: trusted,
+		Dir: filepath.Join(t.TempDir(), "certs"), Zones: []string{zone}, DNS: dns, CA: authority.Directory, Roots: trusted,
 		Log: slog.New(slog.NewTextHandler(&said, nil)),
 	}
 	addr, stop := keep(t, c)
@@ -162,7 +139,7 @@ func TestKeep(t *testing.T) {
 	onlyOwner(t, c.Dir)
 
 	// Without the authority, what is in the folder is shown at once.
-	shut()
+	authority.Close()
 	addr, _ = keep(t, c)
 	if again, err := shown(addr, zone, issuer); err != nil || !again.Equal(apex) {
 		t.Errorf("after a restart: %v", err)

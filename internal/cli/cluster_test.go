@@ -140,7 +140,7 @@ func post(t *testing.T, url, key string, body, answer any) {
 // TestCluster is the story on a cluster of processes: PostgreSQL, NATS, a server,
 // two workers, two edges. Meanwhile an edge and a worker are killed and the broker
 // is away for a while: the account is named all the same, an alert goes out, and
-// every fetch is there once.
+// every fetch is there once. At last every picture is switched to neutral.
 func TestCluster(t *testing.T) {
 	database := testkit.Postgres(t)
 	broker := brokers.NATS(t)
@@ -232,7 +232,7 @@ func TestCluster(t *testing.T) {
 	}
 	killEdge() // with what it served in its journal
 	broker.Start(t)
-	startEdge("journal-2")
+	third, _ := startEdge("journal-2")
 
 	clone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var i int
@@ -277,6 +277,19 @@ func TestCluster(t *testing.T) {
 	}
 	if len(agents) != fetches {
 		t.Errorf("%d fetches are in the registry, %d were served", len(agents), fetches)
+	}
+
+	// One command makes every picture neutral on all edges.
+	c.run("neutral", "on")
+	began := time.Now()
+	within(t, "the switch on all edges", func() bool {
+		return !bytes.Equal(fetch(first, stolen[0], "eve"), copies[0]) && !bytes.Equal(fetch(third, stolen[0], "eve"), copies[0])
+	})
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("the switch took %v", took)
+	}
+	if !bytes.Equal(fetch(first, stolen[0], "eve"), fetch(third, show(first, "ann")[0], "ann")) {
+		t.Error("what is served is not the same for everybody")
 	}
 }
 

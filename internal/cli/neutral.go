@@ -39,7 +39,7 @@ func (a *app) neutralCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "neutral on|off",
 		Short: "Serve the neutral copy of every picture to everybody, or stop that",
-		Long:  "The switch for an emergency: every running server follows within seconds.",
+		Long:  "The switch for an emergency: every running server follows within seconds, and so does every edge of a stream that one of them takes in.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] != "on" && args[0] != "off" {
 				return usagef("on or off is wanted; run %s --help", cmd.CommandPath())

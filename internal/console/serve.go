@@ -269,6 +269,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	if s.streams != nil {
 		part("hits of edges", s.streams.journals)
 		part("exposures", s.streams.exposures)
+		part("switches", s.streams.switches)
 		for _, topic := range s.streams.tell {
 			part("telling "+topic, s.streams.told(topic))
 		}

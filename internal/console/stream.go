@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"birdring/canary"
 	"birdring/registry"
 	"birdring/registry/stream"
 )
@@ -42,6 +43,9 @@ const (
 	streamSettled = 15 * time.Second
 	tellEvery     = 200 * time.Millisecond
 	tellMost      = 500
+
+	switchEvery = time.Second      // how soon edges are told of the switch
+	switchAgain = 10 * time.Minute // and are told again: a broker keeps messages for days only
 )
 
 // note remembers how a direction went.
@@ -204,4 +208,30 @@ func (q *streams) told(topic string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// switches tells edges whether copies are neutral, until ctx ends. Several servers
+// tell the same; each reads the switch just before.
+func (q *streams) switches(ctx context.Context) error {
+	var told *bool
+	var at time.Time
+	for ctx.Err() == nil {
+		on, err := q.console.reg.NeutralOnly(ctx)
+		if err == nil && (told == nil || *told != on || time.Since(at) >= switchAgain) {
+			id := fmt.Sprintf("neutral-%t-%d", on, time.Now().UnixNano())
+			err = q.stream.Publish(ctx, stream.Switches, []stream.Message{{ID: id, Key: "neutral", Data: canary.EdgeSwitch{Neutral: on}.Marshal()}})
+			if err == nil {
+				told, at = &on, time.Now()
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		q.note("switches for edges", err)
+		if err != nil {
+			q.server.log.WarnContext(ctx, "edges not told of the switch for neutral copies, will try again", "error", err)
+		}
+		pause(ctx, switchEvery)
+	}
+	return nil
 }

@@ -5,7 +5,8 @@
 // the prepared pictures. Each hit and fetch is in its journal before the reply;
 // from there it goes to a stream, and registries take it in exactly once. While
 // the broker is away the journal grows, /healthz and the metrics say so, and
-// everything is served on; a full journal is what ends that.
+// everything is served on; a full journal is what ends that. The other way round,
+// a registry's server tells every edge of the switch for neutral copies.
 //
 // A viewer's number comes out of what the platform sends: a sealed link, or a
 // pass. An edge never invents one: without either it asks the registry, and if
@@ -74,6 +75,8 @@ type server struct {
 	stats   beacon.Stats
 	sender  *sender
 	asker   *asker
+	stream  stream.Stream
+	told    *switches
 }
 
 // Run serves until ctx ends, then sends what is left for a few seconds.
@@ -102,6 +105,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer closing(broker, &err)
+	s.stream = broker
+	if s.told, err = openSwitches(o.JournalDir, o.Log); err != nil {
+		return err
+	}
 	if s.sender, err = newSender(o.JournalDir, s.journal, broker, o.Log); err != nil {
 		return err
 	}
@@ -155,6 +162,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 	})
 	work.Go(func() { s.sender.run(ctx) })
 	work.Go(func() { s.served.watch(ctx) })
+	work.Go(func() { s.told.follow(ctx, s.stream, s.sender.source) })
 	if s.o.Ready != nil {
 		s.o.Ready(ready)
 	}
@@ -175,9 +183,15 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 func (s *server) beacons() http.Handler {
 	return beacon.NewHTTP(beacon.HTTPConfig{
 		Keyring: s.served, Record: s.record, Rendition: s.served.rendition,
-		Neutral: func() bool { return s.served.now().decoys.Neutral },
+		Neutral: s.neutral,
 		Stats:   &s.stats, Proxies: s.o.Proxies,
 	})
+}
+
+// neutral says whether every picture is the neutral copy.
+func (s *server) neutral() bool {
+	e := s.served.now()
+	return s.told.neutral(e.decoys.Neutral, e.stamp[1])
 }
 
 // record puts a hit on disk before anybody gets an answer.

@@ -471,6 +471,60 @@ func TestTakesOverANewExport(t *testing.T) {
 	})
 }
 
+// The switch for neutral copies comes through the stream to every edge and is kept
+// over a restart.
+func TestNeutralSwitch(t *testing.T) {
+	w := newWorld(t, brokers.NATS)
+	s, err := stream.Open(w.broker.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	n := 0
+	tell := func(data []byte) {
+		t.Helper()
+		n++
+		wait(t, "the broker takes a message", func() bool {
+			return s.Publish(t.Context(), stream.Switches, []stream.Message{{ID: fmt.Sprint(n), Key: "neutral", Data: data}}) == nil
+		})
+	}
+	photo := w.copies(t, "ann").Photos[0]
+	own, err := w.reg.Rendition(nil, photo.Photo, w.copies(t, "ann").Viewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	neutral, err := w.reg.Rendition(nil, photo.Photo, canary.Neutral)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := func(url string) string {
+		_, body := get(t, url+"/m/"+photo.Token+".jpg")
+		switch {
+		case bytes.Equal(body, own):
+			return "own"
+		case bytes.Equal(body, neutral):
+			return "neutral"
+		}
+		return "another"
+	}
+	options := [2]edge.Options{w.options(t), w.options(t)}
+	one, stop := run(t, options[0])
+	two, _ := run(t, options[1])
+	if served(one) != "own" || served(two) != "own" {
+		t.Fatal("ann does not get her own copy")
+	}
+	tell([]byte("nonsense"))
+	tell(canary.EdgeSwitch{Neutral: true}.Marshal())
+	wait(t, "neutral copies on both edges", func() bool { return served(one) == "neutral" && served(two) == "neutral" })
+	stop()
+	one, _ = run(t, options[0])
+	if got := served(one); got != "neutral" { // the broker gives no message twice
+		t.Errorf("after a restart: %s", got)
+	}
+	tell(canary.EdgeSwitch{Neutral: false}.Marshal())
+	wait(t, "own copies on both edges", func() bool { return served(one) == "own" && served(two) == "own" })
+}
+
 // While the broker is away everything is served, somebody is told, and nothing is
 // lost or doubled afterwards.
 func TestBrokerAwayOnlyGrowsTheJournal(t *testing.T) {

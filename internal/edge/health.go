@@ -25,12 +25,13 @@ type health struct {
 	Held     int64             `json:"held"`     // bytes of the journal
 	Quota    int64             `json:"quota"`    // bytes it may have; 0: no bound
 	Pictures int               `json:"pictures"`
-	DNS      map[string]uint64 `json:"dns"` // counters of the beacons
+	Neutral  bool              `json:"neutral"` // every picture is the neutral copy
+	DNS      map[string]uint64 `json:"dns"`     // counters of the beacons
 	HTTP     map[string]uint64 `json:"http"`
 }
 
 func (s *server) health() health {
-	h := health{Problems: []string{}, Source: s.sender.source, Pictures: len(s.served.now().pictures), DNS: s.stats.DNS.Snapshot(), HTTP: s.stats.HTTP.Snapshot()}
+	h := health{Problems: []string{}, Source: s.sender.source, Pictures: len(s.served.now().pictures), Neutral: s.neutral(), DNS: s.stats.DNS.Snapshot(), HTTP: s.stats.HTTP.Snapshot()}
 	h.Held, h.Quota = s.journal.Held()
 	sent, count, since, err := s.sender.state()
 	h.Written, h.Sent, h.Records = s.journal.End(), sent, count
@@ -47,6 +48,9 @@ func (s *server) health() health {
 	}
 	if why := s.served.trouble.Load(); why != nil {
 		h.Problems = append(h.Problems, "a new export is not served: "+*why)
+	}
+	if why := s.told.problem(); why != "" {
+		h.Problems = append(h.Problems, why)
 	}
 	h.OK = len(h.Problems) == 0
 	return h

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"birdring/canary"
 	"birdring/internal/testkit"
 	"birdring/registry/sqlstore"
 )
@@ -223,4 +224,50 @@ func wide(t *testing.T, target string) (rows int64) {
 		`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
 			INSERT INTO exposures (decoy, viewer, at, surface, kind) SELECT 1, 65536, i, CASE i % 2 WHEN 0 THEN 'story' ELSE '' END, 'offered' FROM c`)
 	return 20000
+}
+
+// Numbers go as far as a token can name them and no further, in a registry that was
+// made when they went less far.
+func TestNumbersGoAsFarAsTokens(t *testing.T) {
+	const decoy = `INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (?, ?, 'shared', ?, ?, 1, 0.25, '{}', 1)`
+	const viewer = `INSERT INTO viewers (number, account, session, given_at) VALUES (?, 1, ?, 1)`
+	for engine, empty := range empties(t) {
+		t.Run(engine, func(t *testing.T) {
+			target := empty()
+			if err := sqlstore.MigrateTo(t.Context(), target, 12); err != nil {
+				t.Fatal(err)
+			}
+			execute(t, target, `INSERT INTO accounts (id, name, first_seen) VALUES (1, 'alice', 1)`)
+			d, err := sqlstore.Open(t.Context(), target, sqlstore.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			for i, c := range []struct {
+				number int64
+				ok     bool
+			}{{1<<24 - 1, true}, {1 << 24, true}, {canary.MaxObject, true}, {canary.MaxObject + 1, false}, {0, false}} {
+				name := fmt.Sprint("d", i)
+				err := d.Write(t.Context(), func(tx *sql.Tx) error {
+					_, err := tx.Exec(decoy, c.number, name, name, name)
+					return err
+				})
+				if (err == nil) != c.ok {
+					t.Errorf("decoy %d: %v", c.number, err)
+				}
+			}
+			for i, c := range []struct {
+				number int64
+				ok     bool
+			}{{1 << 36, true}, {int64(canary.MaxTokenViewer), true}, {int64(canary.MaxTokenViewer) + 1, false}, {1<<16 - 1, false}} {
+				err := d.Write(t.Context(), func(tx *sql.Tx) error {
+					_, err := tx.Exec(viewer, c.number, fmt.Sprint(i))
+					return err
+				})
+				if (err == nil) != c.ok {
+					t.Errorf("viewer %d: %v", c.number, err)
+				}
+			}
+		})
+	}
 }

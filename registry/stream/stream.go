@@ -34,10 +34,11 @@ const (
 	Exposures    = "exposures"    // platform -> registry: JSON lines as POST /v1/exposures takes them
 	Hits         = "hits"         // registry -> anybody: a hit a message, as GET /v1/hits tells it
 	Attributions = "attributions" // registry -> anybody: an attribution a message, as alerts tell it
+	Switches     = "switches"     // registry -> every edge: whether copies are neutral
 )
 
 // Topics lists all of them.
-var Topics = []string{Journals, Exposures, Hits, Attributions}
+var Topics = []string{Journals, Exposures, Hits, Attributions, Switches}
 
 // Message is one message.
 type Message struct {

@@ -23,7 +23,7 @@ func main() {
 	dir := flag.String("dir", "", "folder of a server's journal")
 	rounds := flag.Int("rounds", 5, "rounds, of which the median counts")
 	each := flag.Duration("each", 2*time.Second, "how long one server is loaded in one round")
-	only := flag.String("only", "", "parts to run, separated by commas: dns, kill, http, body, ingest")
+	only := flag.String("only", "", "parts to run, separated by commas: token, dns, kill, http, body, ingest")
 	soak := flag.Duration("soak", 0, "instead: mixed load for so long, then a flood for so long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -92,7 +92,7 @@ func measure(ctx context.Context, b *bench) (err error) {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *bench) error
-	}{{"dns", measureDNS}, {"kill", measureKill}, {"http", measureHTTP}, {"body", measureBody}, {"ingest", measureIngest}} {
+	}{{"token", measureToken}, {"dns", measureDNS}, {"kill", measureKill}, {"http", measureHTTP}, {"body", measureBody}, {"ingest", measureIngest}} {
 		if !b.runs(part.name) {
 			continue
 		}
