@@ -53,7 +53,7 @@ func (s *scanner) candidates(run uint8, from, end int, separators uint64) {
 			if n > s.longest {
 				break
 			}
-			if n >= s.shortest {
+			if n >= s.least {
 				if b.hashed == maxHashes {
 					b.sure |= 1 << run
 					return

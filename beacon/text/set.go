@@ -222,25 +222,28 @@ func alike(handle, signs []byte) bool {
 // lowered sets the bit of folded in eight signs.
 const lowered = 0x2020202020202020
 
-// hash is a hash of n folded signs (multiply and rotate, the finish of
-// SplitMix64, Steele et al. 2014). Eight signs are read at a time.
+// Odd constants of the hash.
+const (
+	oddA = 0x9e3779b97f4a7c15
+	oddB = 0xbf58476d1ce4e5b9
+	oddC = 0x94d049bb133111eb
+)
+
+// hash is a hash of n folded signs: the first eight and the last, which may overlap,
+// and what lies between, mixed by wide products (after Wang Yi's wyhash, 2019).
 func hash(signs []byte, from, n int) uint64 {
-	h := uint64(n) * 0x9e3779b97f4a7c15
-	for ; n >= 8; from, n = from+8, n-8 {
-		h = bits.RotateLeft64((h^(binary.LittleEndian.Uint64(signs[from:])|lowered))*0xbf58476d1ce4e5b9, 31)
-	}
-	if n > 0 {
-		var last uint64
-		if from+8 <= len(signs) {
-			last = binary.LittleEndian.Uint64(signs[from:]) | lowered
-			last &= 1<<(8*n) - 1
-		} else {
-			for i := range n {
-				last |= uint64(folded(signs[from+i])) << (8 * i)
-			}
+	var first, last uint64
+	if n >= 8 {
+		first, last = binary.LittleEndian.Uint64(signs[from:])|lowered, binary.LittleEndian.Uint64(signs[from+n-8:])|lowered
+		for i := 8; i < n-8; i += 8 {
+			first = bits.RotateLeft64((first^oddC)*oddB, 29) ^ (binary.LittleEndian.Uint64(signs[from+i:]) | lowered)
 		}
-		h = bits.RotateLeft64((h^last)*0xbf58476d1ce4e5b9, 31)
+	} else {
+		for i := range n {
+			first |= uint64(folded(signs[from+i])) << (8 * i)
+		}
 	}
-	h = (h ^ h>>30) * 0x94d049bb133111eb
-	return h ^ h>>31
+	high, low := bits.Mul64(first^oddA, last^uint64(n)*oddB)
+	h := (high ^ low) * oddC
+	return h ^ h>>32
 }

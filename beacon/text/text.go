@@ -68,8 +68,7 @@ func (m *Matcher) Scan(data []byte, visit func(Match)) {
 	if t == nil {
 		return
 	}
-	s := scanner{table: t, data: data, visit: visit, shortest: int(m.shortest.Load()), longest: int(m.longest.Load()), separators: int(m.separators.Load())}
-	s.skip = skipper{data: data, shortest: min(s.shortest, block/2), base: -1}
+	s := scanner{table: t, data: data, visit: visit, least: int(m.shortest.Load()), longest: int(m.longest.Load()), separators: int(m.separators.Load())}
 	s.scan()
 }
 
@@ -79,76 +78,9 @@ type scanner struct {
 	data  []byte
 	visit func(Match)
 	// What the planted handles need: lengths and number of separators.
-	shortest, longest, separators int
-	window                        window
-	skip                          skipper
-	batch                         batch
-}
-
-// scan walks the data from run to run. Runs without escapes, nearly all of
-// them, are searched where they lie.
-func (s *scanner) scan() {
-	data := s.data
-	for i := 0; i < len(data); {
-		at, end, separators := s.skip.next(i)
-		if end > 0 {
-			s.later(at, end, separators)
-			i = end
-			continue
-		}
-		if i = at; i >= len(data) {
-			break
-		}
-		switch classes[data[i]] {
-		case other:
-			i++
-			continue
-		case starter:
-			if data[i] == '<' && tag(data, i) {
-				i++
-				continue
-			}
-			sign, n := escape(data[i:])
-			switch {
-			case n == 0:
-				i++
-			case inRun(sign):
-				s.flush() // matches are told in order
-				i = s.decoded(i)
-			default:
-				i += n
-			}
-			continue
-		}
-		seen := uint8(0)
-		end = i
-		for end < len(data) {
-			c := classes[data[end]]
-			if c&(alnum|separator) == 0 {
-				break
-			}
-			seen |= c
-			end++
-		}
-		if end < len(data) && classes[data[end]] == starter && !(data[end] == '<' && tag(data, end)) {
-			if sign, n := escape(data[end:]); n > 0 && inRun(sign) {
-				s.flush()
-				i = s.decoded(i)
-				continue
-			}
-		}
-		if end-i >= s.shortest {
-			s.flush()
-			s.plain(i, end, seen&separator != 0)
-		}
-		i = end
-	}
-	s.flush()
-}
-
-// inRun says whether an escaped sign continues a run.
-func inRun(sign rune) bool {
-	return sign == invisible || sign < 128 && classes[sign]&(alnum|separator) != 0
+	least, longest, separators int
+	window                     window
+	batch                      batch
 }
 
 // clear searches the run data[from:end], of at most a block, in which nothing is
@@ -170,7 +102,7 @@ func (s *scanner) clear(from, end int, separators uint64) {
 			if n > s.longest {
 				break
 			}
-			if n >= s.shortest {
+			if n >= s.least {
 				if h, ok := s.table.find(s.data, from, n); ok {
 					handle, found = h, n
 				}
@@ -188,15 +120,7 @@ func (s *scanner) clear(from, end int, separators uint64) {
 }
 
 // plain searches the run data[from:end], in which nothing is escaped.
-func (s *scanner) plain(from, end int, separated bool) {
-	if !separated {
-		if n := end - from; n <= s.longest {
-			if h, ok := s.table.find(s.data, from, n); ok {
-				s.visit(Match{h, from, end})
-			}
-		}
-		return
-	}
+func (s *scanner) plain(from, end int) {
 	for from < end {
 		if h, n := s.at(s.data, from, end); n > 0 {
 			s.visit(Match{h, from, from + n})
@@ -216,7 +140,7 @@ func (s *scanner) at(signs []byte, from, end int) (handle string, n int) {
 		if at < end && classes[signs[at]] != separator {
 			continue
 		}
-		if length := at - from; length >= s.shortest {
+		if length := at - from; length >= s.least {
 			if h, ok := s.table.find(signs, from, length); ok {
 				handle, n = h, length
 			}
