@@ -245,18 +245,11 @@ const sealEvery = time.Minute
 
 // KeepLedger signs the tree every minute until ctx ends.
 func (r *Registry) KeepLedger(ctx context.Context) error {
-	tick := time.NewTicker(sealEvery)
-	defer tick.Stop()
-	for {
+	return Every(ctx, sealEvery, func(ctx context.Context) {
 		if _, err := r.SealLedger(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrElsewhere) {
 			r.log.ErrorContext(ctx, "ledger not sealed, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // SignedHead is the newest signed head with the public keys it verifies with.

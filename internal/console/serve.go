@@ -187,21 +187,14 @@ const neutralEvery = 5 * time.Second
 
 // watchNeutral follows the switch that makes every picture neutral.
 func (s *server) watchNeutral(ctx context.Context) error {
-	tick := time.NewTicker(neutralEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, neutralEvery, func(ctx context.Context) {
 		on, err := s.reg.NeutralOnly(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "switch for neutral copies not read, it stays as it is", "error", err)
 		} else if err == nil && s.neutral.Swap(on) != on {
 			s.log.WarnContext(ctx, "switch for neutral copies changed", "on", on)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // record puts a hit on disk before anybody gets an answer.
@@ -319,18 +312,11 @@ const ingestEvery = 200 * time.Millisecond
 // ingest takes hits from the journal into the registry. A hit that cannot be
 // stored stays in the journal and is tried again; /healthz shows the failure.
 func (s *server) ingest(ctx context.Context) error {
-	tick := time.NewTicker(ingestEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, ingestEvery, func(ctx context.Context) {
 		if _, err := s.reg.IngestJournal(ctx, s.journal); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "hits not stored, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // confirmEvery is how long a hit that calls itself a crawler waits at most.
@@ -341,16 +327,9 @@ func (s *server) confirmCrawlers(ctx context.Context) error {
 	if s.o.Confirm == nil {
 		return nil
 	}
-	tick := time.NewTicker(confirmEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, confirmEvery, func(ctx context.Context) {
 		if _, err := s.reg.ConfirmHits(ctx, s.o.Confirm); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "crawlers not confirmed, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
