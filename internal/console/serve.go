@@ -41,13 +41,14 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
-	Visit     *visit.Rules   // who a hit probably was; nil: the built-in rules
-	Stream    string         // URL of the stream that hits of edges and exposures come through, "" for none
-	Tell      []string       // topics told on it: hits, attributions
-	Jobs      jobs.Config    // of the worker in this process; the registry and log are filled in
-	NoWorker  bool           // leave jobs to other processes
-	Certs     *cert.Config   // certificates for HTTP from an authority, instead of files; the rest is filled in
-	Confirm   visit.Resolver // who is asked whether crawlers are who they call themselves; nil: nobody
+	Visit     *visit.Rules       // who a hit probably was; nil: the built-in rules
+	Stream    string             // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string           // topics told on it: hits, attributions
+	Jobs      jobs.Config        // of the worker in this process; the registry and log are filled in
+	NoWorker  bool               // leave jobs to other processes
+	Certs     *cert.Config       // certificates for HTTP from an authority, instead of files; the rest is filled in
+	TSA       registry.Authority // has the ledger's heads stamped; no URL: nobody
+	Confirm   visit.Resolver     // who is asked whether crawlers are who they call themselves; nil: nobody
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -254,6 +255,9 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	part("neutral", s.watchNeutral)
 	part("hits", s.ingest)
 	part("ledger", s.reg.KeepLedger)
+	if s.o.TSA.URL != "" {
+		part("time stamps", func(ctx context.Context) error { return s.reg.KeepStamps(ctx, s.o.TSA) })
+	}
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
 	if !s.o.NoWorker {
