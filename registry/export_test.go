@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"birdring/beacon/decode"
+	"birdring/beacon/journal"
 	"birdring/canary/mark"
 )
 
@@ -192,4 +193,16 @@ func (r *Registry) WithoutLedger() { r.book.off = true }
 func (r *Registry) MessageTypes(ctx context.Context) ([]string, error) {
 	rows, err := r.db.Read().QueryContext(ctx, `SELECT type FROM messages ORDER BY created_at`)
 	return collect(rows, err, func(rows *sql.Rows) (s string, err error) { return s, rows.Scan(&s) })
+}
+
+// NamelessJournal makes a journal one that was taken in before journals had names.
+func (r *Registry) NamelessJournal(ctx context.Context, j *journal.Journal) error {
+	source, err := j.Source()
+	if err != nil {
+		return err
+	}
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE journals SET name = ? WHERE name = ?`, nameless, source)
+		return err
+	})
 }
