@@ -65,6 +65,7 @@ func (a *app) serveCommand() *cobra.Command {
 	f.add(cmd)
 	work.add(cmd)
 	cmd.Flags().BoolVar(&idle, "no-worker", false, "leave scans, probes and alerts to birdring worker")
+	cmd.Flags().BoolVar(&o.Standby, "standby", false, "wait while another serve runs on the registry, and take over when it is gone")
 	cmd.Flags().StringVar(&o.Stream, "stream", "", "take in hits of edges and exposures from nats://HOST or kafka://HOST")
 	cmd.Flags().StringSliceVar(&o.Tell, "tell", nil, "hits, attributions: what the stream is told")
 	cmd.Flags().BoolVar(&certs.auto, "tls-auto", false, "get certificates of --zone from an ACME authority, whose terms you agree to, and renew them")
