@@ -25,6 +25,7 @@ func (r *Registry) openLedger(ctx context.Context, commitment string) error {
 		return err
 	}
 	r.book.floor.Store(s.recorded)
+	notBefore(s.recorded)
 	if s.began || r.readOnly {
 		return nil
 	}
@@ -104,7 +105,7 @@ func (r *Registry) seal(ctx context.Context) (ledger.Head, error) {
 	if err := r.take(ctx, folder, tree, known); err != nil {
 		return ledger.Head{}, err
 	}
-	h := ledger.Head{Size: tree.Size(), Root: tree.Root(), At: time.Now().UTC().Truncate(time.Second)}
+	h := ledger.Head{Size: tree.Size(), Root: tree.Root(), At: now().Truncate(time.Second)}
 	if err := folder.Write(tree); err != nil {
 		return h, err
 	}

@@ -186,6 +186,3 @@ func (r *Registry) SetPublicURL(ctx context.Context, url string) error {
 	}
 	return err
 }
-
-// now is the time with the precision that is stored.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
