@@ -88,7 +88,8 @@ soak:
 	$(GO) run ./internal/bench/beacon -soak $(SOAK)
 
 # kill -9 of a real process at random moments of every write path, on SQLite and
-# PostgreSQL: what was acknowledged is there, once. SEED=n repeats a run.
+# PostgreSQL, and of a PostgreSQL whose standby takes over: what was acknowledged is
+# there, once. SEED=n repeats a run.
 ROUNDS ?= 250
 SEED   ?= 0
 kill-test:

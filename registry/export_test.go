@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"birdring/beacon/decode"
+	"birdring/beacon/journal"
 	"birdring/canary/mark"
 )
 
@@ -212,3 +213,21 @@ func (r *Registry) NumberFrom(ctx context.Context, n uint32, photo string) error
 		return count(ctx, tx, "decoys", 1)
 	})
 }
+
+// NamelessJournal makes a journal one that was taken in before journals had names.
+func (r *Registry) NamelessJournal(ctx context.Context, j *journal.Journal) error {
+	source, err := j.Source()
+	if err != nil {
+		return err
+	}
+	return r.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE journals SET name = ? WHERE name = ?`, nameless, source)
+		return err
+	})
+}
+
+// SetClock moves the machine's clock.
+func SetClock(by time.Duration) { wall.Store(&by) }
+
+// ForgetTime is what the end of the process does to the clock.
+func ForgetTime() { latest.Store(0) }

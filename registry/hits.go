@@ -14,8 +14,8 @@ import (
 // ingestMost is how many records are taken in by one transaction.
 const ingestMost = 5000
 
-// localJournal is the name under which the cursor of this folder's journal is kept.
-const localJournal = "local"
+// nameless is what the one journal was called before journals had names.
+const nameless = "local"
 
 // errEnough ends a batch.
 var errEnough = errors.New("enough")
@@ -66,7 +66,11 @@ func (r *Registry) IngestJournal(ctx context.Context, j *journal.Journal) (n int
 // ingestBatch takes in up to ingestMost records and removes what the journal
 // need not keep.
 func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, error) {
-	from, err := r.cursor(ctx)
+	source, err := j.Source()
+	if err != nil {
+		return 0, err
+	}
+	from, err := r.cursor(ctx, j, source)
 	if err != nil {
 		return 0, err
 	}
@@ -113,7 +117,7 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO journals (name, segment, "offset") VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`, localJournal, int64(to.Segment), to.Offset)
+			ON CONFLICT (name) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`, source, int64(to.Segment), to.Offset)
 		return err
 	})
 	if err != nil {
@@ -126,13 +130,29 @@ func (r *Registry) ingestBatch(ctx context.Context, j *journal.Journal) (int, er
 	return len(records), nil
 }
 
-// cursor is how far the journal is taken in.
-func (r *Registry) cursor(ctx context.Context) (p journal.Position, err error) {
-	err = r.db.Read().QueryRowContext(ctx, `SELECT segment, "offset" FROM journals WHERE name = ?`, localJournal).Scan(&p.Segment, &p.Offset)
+// cursor is how far a journal is taken in. Each has its own: another server on the
+// same registry, before or after this one, has another journal. One that was taken
+// in before journals had names is the one that reaches as far.
+func (r *Registry) cursor(ctx context.Context, j *journal.Journal, source string) (p journal.Position, err error) {
+	const query = `SELECT segment, "offset" FROM journals WHERE name = ?`
+	err = r.db.Read().QueryRowContext(ctx, query, source).Scan(&p.Segment, &p.Offset)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return p, sqlstore.Explain(err)
+	}
+	err = r.db.Read().QueryRowContext(ctx, query, nameless).Scan(&p.Segment, &p.Offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return journal.Position{}, nil
 	}
-	return p, sqlstore.Explain(err)
+	if err != nil {
+		return journal.Position{}, sqlstore.Explain(err)
+	}
+	if end := j.End(); p.Segment > end.Segment || p.Segment == end.Segment && p.Offset > end.Offset {
+		return journal.Position{}, nil
+	}
+	return p, r.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE journals SET name = ? WHERE name = ?`, source, nameless)
+		return err
+	})
 }
 
 // exposeByHit records that a viewer's picture was sent. A token that is sealed by

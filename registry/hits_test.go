@@ -258,6 +258,53 @@ func TestRowsSinceAndLimit(t *testing.T) {
 	}
 }
 
+// Servers that take turns on one registry, each with a journal of its own, lose and
+// double nothing; a journal taken in before journals had names goes on where it was.
+func TestEveryJournalIsTakenIn(t *testing.T) {
+	r, _ := fresh(t)
+	i := 0
+	var journals []*journal.Journal
+	for range 2 {
+		j, err := journal.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		journals = append(journals, j)
+	}
+	turn := func(j *journal.Journal, n int) {
+		t.Helper()
+		for range n {
+			rec, err := hit(i, beacon.KindLink, canary.Token{Kind: canary.KindLink, Object: 1, Viewer: canary.FirstViewer}).MarshalBinary()
+			if err == nil {
+				err = j.Append(rec)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			i++
+		}
+		if got, err := r.IngestJournal(t.Context(), j); err != nil || got != n {
+			t.Fatalf("%d taken in of %d, %v", got, n, err)
+		}
+	}
+	turn(journals[0], 5)
+	turn(journals[1], 2)
+	turn(journals[0], 1)
+	if err := r.NamelessJournal(t.Context(), journals[0]); err != nil {
+		t.Fatal(err)
+	}
+	turn(journals[0], 3)
+	turn(journals[1], 9)
+	seen := int64(0)
+	for _, h := range rows[registry.HitRow](t, r, "hits", time.Time{}, 0) {
+		seen += 1 + h.Repeats
+	}
+	if seen != int64(i) {
+		t.Errorf("%d hits of %d", seen, i)
+	}
+}
+
 func TestLockServe(t *testing.T) {
 	r, dir := fresh(t)
 	lock, err := r.LockServe()

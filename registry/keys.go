@@ -153,22 +153,15 @@ const keysEvery = time.Second
 
 // WatchKeys takes up new epochs until ctx ends.
 func (r *Registry) WatchKeys(ctx context.Context) error {
-	tick := time.NewTicker(keysEvery)
-	defer tick.Stop()
 	var seen time.Time
-	for {
+	return Every(ctx, keysEvery, func(ctx context.Context) {
 		if st, err := os.Stat(filepath.Join(r.dir, keysFile)); err == nil && !st.ModTime().Equal(seen) {
 			if err := r.RefreshKeys(); err != nil {
 				r.log.ErrorContext(ctx, "keys changed but cannot be taken up, the old ones stay in use", "error", err)
 			}
 			seen = st.ModTime()
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // EpochRow is one epoch of the keys.

@@ -25,6 +25,7 @@ func (r *Registry) openLedger(ctx context.Context, commitment string) error {
 		return err
 	}
 	r.book.floor.Store(s.recorded)
+	notBefore(s.recorded)
 	if s.began || r.readOnly {
 		return nil
 	}
@@ -104,7 +105,7 @@ func (r *Registry) seal(ctx context.Context) (ledger.Head, error) {
 	if err := r.take(ctx, folder, tree, known); err != nil {
 		return ledger.Head{}, err
 	}
-	h := ledger.Head{Size: tree.Size(), Root: tree.Root(), At: time.Now().UTC().Truncate(time.Second)}
+	h := ledger.Head{Size: tree.Size(), Root: tree.Root(), At: now().Truncate(time.Second)}
 	if err := folder.Write(tree); err != nil {
 		return h, err
 	}
@@ -245,18 +246,11 @@ const sealEvery = time.Minute
 
 // KeepLedger signs the tree every minute until ctx ends.
 func (r *Registry) KeepLedger(ctx context.Context) error {
-	tick := time.NewTicker(sealEvery)
-	defer tick.Stop()
-	for {
+	return Every(ctx, sealEvery, func(ctx context.Context) {
 		if _, err := r.SealLedger(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrElsewhere) {
 			r.log.ErrorContext(ctx, "ledger not sealed, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // SignedHead is the newest signed head with the public keys it verifies with.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -21,8 +22,10 @@ type LedgerReport struct {
 	Size     int64            `json:"size"`    // entries under the signed head
 	Waiting  int64            `json:"waiting"` // entries with a place, not signed yet
 	Root     string           `json:"root"`
-	Signed   *time.Time       `json:"signed"` // the newest head
-	Heads    int              `json:"heads"`  // signed heads that the entries hash to
+	Signed   *time.Time       `json:"signed"`  // the newest head
+	Heads    int              `json:"heads"`   // signed heads that the entries hash to
+	Stamps   int              `json:"stamps"`  // of those, how many an authority has stamped
+	Stamped  *time.Time       `json:"stamped"` // by its clock, the newest
 	Entries  map[string]int64 `json:"entries"`
 	Removed  int64            `json:"removed"` // rows that went by retention or wish
 	Problems int              `json:"problems"`
@@ -31,7 +34,7 @@ type LedgerReport struct {
 
 // LedgerProblem is a row that does not stand as it was recorded.
 type LedgerProblem struct {
-	Kind     string     `json:"kind"`     // changed, removed, back-dated, added; ledger: the ledger itself
+	Kind     string     `json:"kind"`     // changed, removed, back-dated, added, uncommitted; ledger: the ledger itself
 	Class    string     `json:"class"`    // of the row
 	Row      any        `json:"row"`      // what the registry holds, null if nothing
 	Was      any        `json:"was"`      // what was recorded, null if nothing
@@ -46,9 +49,16 @@ const clockSlack = 10 * time.Minute
 // VerifyLedger recomputes the ledger from its entries, compares tiles and every
 // signed head with it, and every row of the registry with its entry. The report
 // names the first row that was changed, removed or back-dated, in the order in
-// which rows were recorded. It reads one state of the registry; only a failure to
-// read is an error.
+// which rows were recorded, or the first picture that was shown before the
+// commitment to its keys stood there. It reads one state of the registry; only a
+// failure to read is an error.
 func (r *Registry) VerifyLedger(ctx context.Context) (*LedgerReport, error) {
+	return r.VerifyLedgerBy(ctx, nil)
+}
+
+// VerifyLedgerBy is VerifyLedger with the roots that must vouch for who stamped
+// heads; nil: anybody may have.
+func (r *Registry) VerifyLedgerBy(ctx context.Context, roots *x509.CertPool) (*LedgerReport, error) {
 	lock, err := r.lockLedger() // nobody moves entries from the queue to tiles meanwhile
 	if err != nil {
 		return nil, err
@@ -56,7 +66,7 @@ func (r *Registry) VerifyLedger(ctx context.Context) (*LedgerReport, error) {
 	defer lock.Close()
 	var rep *LedgerReport
 	err = r.db.Snapshot(ctx, func(tx *sql.Tx) error {
-		v := &verifier{b: r.book, ctx: ctx, tx: tx, live: map[bucket]*sum{}, told: map[bucket]*sum{}, last: map[int64]placed{}, rep: &LedgerReport{Entries: map[string]int64{}}}
+		v := &verifier{b: r.book, ctx: ctx, tx: tx, roots: roots, live: map[bucket]*sum{}, told: map[bucket]*sum{}, last: map[int64]placed{}, rep: &LedgerReport{Entries: map[string]int64{}}}
 		rand.Read(v.seed[:])
 		rep = v.rep
 		return v.run(ledger.Folder(r.book.path))
@@ -115,11 +125,14 @@ type verifier struct {
 	forgotten  map[int64]bool   // viewers of forgotten accounts
 	heads      []signedHead
 	recorded   int64 // the time of the last entry
+	first      firstUse
+	roots      *x509.CertPool
 }
 
 type signedHead struct {
 	size, at   int64
 	checkpoint string
+	stamp      []byte // nil: none
 }
 
 func (v *verifier) run(folder ledger.Folder) error {
@@ -163,6 +176,9 @@ func (v *verifier) prepare() error {
 		return err
 	}
 	v.gone.sort()
+	if err := v.readFirstUse(); err != nil {
+		return err
+	}
 	v.forgotten = map[int64]bool{}
 	rows, err = v.tx.QueryContext(v.ctx, `SELECT v.number FROM viewers v JOIN accounts a ON a.id = v.account WHERE a.forgotten_at IS NOT NULL`)
 	_, err = collect(rows, err, func(rows *sql.Rows) (_ struct{}, err error) {
@@ -174,9 +190,9 @@ func (v *verifier) prepare() error {
 	if err != nil {
 		return err
 	}
-	rows, err = v.tx.QueryContext(v.ctx, `SELECT size, at, checkpoint FROM ledger_heads ORDER BY size`)
+	rows, err = v.tx.QueryContext(v.ctx, `SELECT size, at, checkpoint, stamp FROM ledger_heads ORDER BY size`)
 	v.heads, err = collect(rows, err, func(rows *sql.Rows) (h signedHead, err error) {
-		return h, rows.Scan(&h.size, &h.at, &h.checkpoint)
+		return h, rows.Scan(&h.size, &h.at, &h.checkpoint, &h.stamp)
 	})
 	return err
 }
@@ -261,6 +277,8 @@ func (v *verifier) passHead(tree *ledger.Tree) error {
 		if h.Root != tree.Root() {
 			return fmt.Errorf("the first %d entries do not hash to the head signed at %s: history was rewritten", h.Size, h.At.Format(time.RFC3339))
 		}
+		v.checkStamp(&v.heads[0], h)
+		v.first.signed(h.Size)
 		v.recorded = max(v.recorded, h.At.UnixMicro())
 		v.rep.Heads++
 		v.heads = v.heads[1:]
@@ -303,6 +321,12 @@ func (v *verifier) entry(position int64, data []byte) error {
 	}
 	v.rep.Entries[e.Class.String()]++
 	v.checkTime(position, e)
+	switch e.Class {
+	case ledger.Commitment:
+		v.first.committed(e.Nums[0], position)
+	case ledger.Exposure:
+		v.shown(position, e)
+	}
 	switch {
 	case e.Class == ledger.Removal:
 		if _, ok := v.listed[e.Strings[0]]; !ok {

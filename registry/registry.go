@@ -177,14 +177,12 @@ func (r *Registry) PublicURL() string { return r.publicURL }
 // folder (LockServe) calls it, before it serves.
 func (r *Registry) SetPublicURL(ctx context.Context, url string) error {
 	url = strings.TrimRight(url, "/")
-	if url != r.publicURL {
-		if err := r.setMeta(ctx, "public_url", url); err != nil {
-			return err
-		}
+	was, err := r.meta(ctx, "public_url") // another server may have said so since this one opened it
+	if err == nil && url != was {
+		err = r.setMeta(ctx, "public_url", url)
+	}
+	if err == nil {
 		r.publicURL = url
 	}
-	return nil
+	return err
 }
-
-// now is the time with the precision that is stored.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

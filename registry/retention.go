@@ -308,18 +308,11 @@ func removeExposure(ctx context.Context, tx *sql.Tx, e old, kept resting) (bool,
 // an import can be seen first.
 func (r *Registry) KeepRetention(ctx context.Context) error {
 	const day, every = 24 * time.Hour, 10 * time.Minute
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
+	return Every(ctx, every, func(ctx context.Context) {
 		if err := r.retainDaily(ctx, day); err != nil && ctx.Err() == nil && !errors.Is(err, ErrElsewhere) {
 			r.log.ErrorContext(ctx, "retention not done, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 func (r *Registry) retainDaily(ctx context.Context, day time.Duration) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"sort"
 	"strings"
@@ -40,14 +39,20 @@ against them nobody, not even who holds the keys, can rewrite what came before.`
 }
 
 func (a *app) ledgerVerify() *cobra.Command {
-	return &cobra.Command{
+	var ca string
+	cmd := &cobra.Command{
 		Use: "verify", Args: noArgs,
 		Short: "Recompute the ledger against the registry",
 		Long: `Recomputes every tile and every signed head from the entries and compares every row of
 the registry with its entry. Names the first row that was changed, removed, back-dated
-or put there behind the program's back, and exits 1.`,
+or put there behind the program's back, the first picture shown before the commitment to
+its keys, or the time stamp that does not stand, and exits 1.`,
 		RunE: a.withRegistry(registry.Options{ReadOnly: true}, func(ctx context.Context, reg *registry.Registry, _ []string) error {
-			rep, err := reg.VerifyLedger(ctx)
+			roots, err := rootsOf(ca)
+			if err != nil {
+				return err
+			}
+			rep, err := reg.VerifyLedgerBy(ctx, roots)
 			if err != nil {
 				return err
 			}
@@ -58,6 +63,24 @@ or put there behind the program's back, and exits 1.`,
 			return nil
 		}),
 	}
+	cmd.Flags().StringVar(&ca, "tsa-ca", "", "file of root certificates (PEM) that must vouch for who stamped heads (default: anybody may have)")
+	return cmd
+}
+
+// rootsOf reads a file of certificates; nil for none.
+func rootsOf(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", path)
+	}
+	return roots, nil
 }
 
 func printLedger(w io.Writer, rep *registry.LedgerReport) {
@@ -69,6 +92,9 @@ func printLedger(w io.Writer, rep *registry.LedgerReport) {
 	fmt.Fprintf(w, "entries  %d under %d signed heads, %d wait for the next (%s)\n", rep.Size, rep.Heads, rep.Waiting, strings.Join(classes, ", "))
 	if rep.Signed != nil {
 		fmt.Fprintf(w, "head     %s at %s\n", rep.Root, stamp(*rep.Signed))
+	}
+	if rep.Stamps > 0 {
+		fmt.Fprintf(w, "stamps   %d, the newest at %s\n", rep.Stamps, stamp(*rep.Stamped))
 	}
 	fmt.Fprintf(w, "problems %d\n", rep.Problems)
 }
@@ -145,7 +171,7 @@ func (a *app) ledgerStamp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "stamp --tsa URL", Short: "Have a time stamp authority (RFC 3161) stamp the signed head", Args: noArgs,
 		Long: `Signs the tree, sends the hash of the head to the authority and keeps head and answer in
-ledger/stamps. Only the hash leaves this machine. To check them without this program:
+ledger/stamps. birdring serve --tsa URL does so by itself. Only the hash leaves this machine. To check them without this program:
 openssl ts -verify -data FILE.checkpoint -in FILE.tsr -CAfile ROOTS.pem`,
 		PreRunE: func(*cobra.Command, []string) error {
 			if !isURL(url) {
@@ -154,17 +180,11 @@ openssl ts -verify -data FILE.checkpoint -in FILE.tsr -CAfile ROOTS.pem`,
 			return nil
 		},
 		RunE: a.withRegistry(registry.Options{}, func(ctx context.Context, reg *registry.Registry, _ []string) error {
-			var roots *x509.CertPool
-			if ca != "" {
-				pem, err := os.ReadFile(ca)
-				if err != nil {
-					return err
-				}
-				if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
-					return fmt.Errorf("%s holds no certificate in PEM form", ca)
-				}
+			roots, err := rootsOf(ca)
+			if err != nil {
+				return err
 			}
-			s, err := reg.StampLedger(ctx, &http.Client{Timeout: 30 * time.Second}, url, roots)
+			s, err := reg.StampLedger(ctx, registry.Authority{URL: url, Roots: roots})
 			if err != nil {
 				return err
 			}

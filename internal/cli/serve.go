@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,13 +28,14 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 	var visits visitFlags
 	var certs certFlags
+	var roots string
 	var work jobFlags
 	var idle bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
 		Args:  noArgs,
-		PreRunE: func(*cobra.Command, []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case len(o.Tell) > 0 && o.Stream == "":
 				return usagef("--tell needs --stream")
@@ -43,6 +45,12 @@ func (a *app) serveCommand() *cobra.Command {
 				return usagef("--tls-auto needs --dns and --zone, and excludes --tls-cert")
 			case !certs.auto && certs != (certFlags{}):
 				return usagef("--acme, --acme-root and --acme-email go with --tls-auto")
+			case o.TSA.URL != "" && !isURL(o.TSA.URL):
+				return usagef("--tsa must be the http or https URL of a time stamp authority")
+			case o.TSA.URL == "" && (roots != "" || cmd.Flags().Changed("tsa-every")):
+				return usagef("--tsa-ca and --tsa-every go with --tsa")
+			case o.TSA.Every < time.Minute:
+				return usagef("--tsa-every must be at least 1m")
 			case certs.ca != "" && !isURL(certs.ca):
 				return usagef("--acme must be the URL of an ACME directory")
 			}
@@ -57,12 +65,16 @@ func (a *app) serveCommand() *cobra.Command {
 	f.add(cmd)
 	work.add(cmd)
 	cmd.Flags().BoolVar(&idle, "no-worker", false, "leave scans, probes and alerts to birdring worker")
+	cmd.Flags().BoolVar(&o.Standby, "standby", false, "wait while another serve runs on the registry, and take over when it is gone")
 	cmd.Flags().StringVar(&o.Stream, "stream", "", "take in hits of edges and exposures from nats://HOST or kafka://HOST")
 	cmd.Flags().StringSliceVar(&o.Tell, "tell", nil, "hits, attributions: what the stream is told")
 	cmd.Flags().BoolVar(&certs.auto, "tls-auto", false, "get certificates of --zone from an ACME authority, whose terms you agree to, and renew them")
 	cmd.Flags().StringVar(&certs.ca, "acme", "", "URL of its directory (default: Let's Encrypt)")
 	cmd.Flags().StringVar(&certs.root, "acme-root", "", "file of the certificate that its own server is believed by (default: the system's)")
 	cmd.Flags().StringVar(&certs.email, "acme-email", "", "where it may write to")
+	cmd.Flags().StringVar(&o.TSA.URL, "tsa", "", "URL of a time stamp authority (RFC 3161) that stamps the ledger's heads")
+	cmd.Flags().StringVar(&roots, "tsa-ca", "", "file of root certificates (PEM) that must vouch for it")
+	cmd.Flags().DurationVar(&o.TSA.Every, "tsa-every", time.Hour, "how often it is asked, when there is something new")
 	visits.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) (err error) {
 		if o.Visit, err = visits.rules(); err != nil {
@@ -72,6 +84,9 @@ func (a *app) serveCommand() *cobra.Command {
 			o.Confirm = net.DefaultResolver
 		}
 		if o.Certs, err = certs.config(); err != nil {
+			return err
+		}
+		if o.TSA.Roots, err = rootsOf(roots); err != nil {
 			return err
 		}
 		if err := f.open(); err != nil {

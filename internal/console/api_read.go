@@ -111,21 +111,17 @@ func (c *Console) eventsAPI(api huma.API) {
 				{what: "attributions", wrap: func(r json.RawMessage) any { return attributionEvent{r} }},
 			}
 			since := time.Now().UTC()
-			for tick := time.NewTicker(eventsEvery); ; {
+			ctx, end := context.WithCancel(ctx)
+			defer end()
+			_ = registry.Every(ctx, eventsEvery, func(ctx context.Context) { // it returns nil
 				for _, k := range kinds {
 					if err := k.send(ctx, c.reg, since, send); err != nil {
 						c.log.DebugContext(ctx, "events end", "error", err)
-						tick.Stop()
+						end()
 						return
 					}
 				}
-				select {
-				case <-ctx.Done():
-					tick.Stop()
-					return
-				case <-tick.C:
-				}
-			}
+			})
 		})
 }
 

@@ -14,11 +14,9 @@ import (
 
 	"birdring/canary"
 	"birdring/canary/ring"
+	"birdring/internal/offer"
 	"birdring/registry"
 )
-
-// mostBulk bounds one request in bulk.
-const mostBulk = 10_000
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
@@ -49,7 +47,7 @@ func (c *Console) accountsAPI(api huma.API) {
 	op := operation(http.MethodPost, "/v1/accounts", "number-accounts", "Number viewers, in bulk", Platform)
 	op.RequestBody = bodyOf[accountAsk](api)
 	huma.Register(api, op, func(ctx context.Context, in *struct{ RawBody []byte }) (*struct{ Body []accountAnswer }, error) {
-		asks, err := oneOrMany[accountAsk](in.RawBody, mostBulk)
+		asks, err := oneOrMany[accountAsk](in.RawBody, offer.MostAsks)
 		if err != nil {
 			return nil, err
 		}
@@ -72,42 +70,15 @@ func orNull(s string) *string {
 	return &s
 }
 
-// exposureAsk says that a decoy is put before a viewer now.
-type exposureAsk struct {
-	Account string    `json:"account,omitempty" maxLength:"200" doc:"the account looking; or send pass"`
-	Pass    string    `json:"pass,omitempty" doc:"the sealed number from /v1/accounts; or send account"`
-	Session string    `json:"session,omitempty" maxLength:"200"`
-	Decoy   string    `json:"decoy,omitempty" doc:"absent: every decoy that is to be put before this account"`
-	Surface string    `json:"surface,omitempty" maxLength:"100" doc:"where: profile, search, story, ..."`
-	Time    time.Time `json:"time,omitzero" doc:"absent: now"`
-}
-
-// exposureAnswer is one viewer's copy of one decoy.
-type exposureAnswer struct {
-	Account string        `json:"account"`
-	Decoy   string        `json:"decoy"`
-	Handle  string        `json:"handle"`
-	Link    *string       `json:"link"`
-	Photos  []photoAnswer `json:"photos"`
-}
-
-type photoAnswer struct {
-	Photo  string `json:"photo"`
-	URL    string `json:"url"`
-	Width  int    `json:"width"`
-	Height int    `json:"height"`
-	SizeOf string `json:"size_of"` // the largest picture of the photo, of which this is itself or a smaller size
-}
-
 func (c *Console) exposuresAPI(api huma.API) {
 	op := operation(http.MethodPost, "/v1/exposures", "expose", "Record that decoys are shown, and get the viewers' copies", Platform)
 	op.Description = "Recorded before the answer. With the same Idempotency-Key the same request is answered again without being recorded again."
-	op.RequestBody = bodyOf[exposureAsk](api)
+	op.RequestBody = bodyOf[offer.ExposureAsk](api)
 	type input struct {
 		Key     string `header:"Idempotency-Key" maxLength:"200"`
 		RawBody []byte
 	}
-	type output struct{ Body []exposureAnswer }
+	type output struct{ Body []offer.ExposureAnswer }
 	huma.Register(api, op, func(ctx context.Context, in *input) (*output, error) {
 		if err := c.sinkFull(); err != nil {
 			// A decoy that nobody could record must not be shown: the platform goes on without.
@@ -134,8 +105,8 @@ func (c *Console) exposuresAPI(api huma.API) {
 	})
 }
 
-func (c *Console) expose(ctx context.Context, body []byte) ([]exposureAnswer, error) {
-	asks, err := oneOrMany[exposureAsk](body, mostBulk)
+func (c *Console) expose(ctx context.Context, body []byte) ([]offer.ExposureAnswer, error) {
+	asks, err := oneOrMany[offer.ExposureAsk](body, offer.MostAsks)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +118,7 @@ func (c *Console) expose(ctx context.Context, body []byte) ([]exposureAnswer, er
 			return nil, c.problem(ctx, err)
 		}
 		if len(more) == 0 && len(asks) == 1 && asks[i].Decoy == "" {
-			return []exposureAnswer{}, nil // the coin puts nothing before this account
+			return []offer.ExposureAnswer{}, nil // the coin puts nothing before this account
 		}
 		exposures = append(exposures, more...)
 	}
@@ -155,11 +126,11 @@ func (c *Console) expose(ctx context.Context, body []byte) ([]exposureAnswer, er
 	if err != nil {
 		return nil, c.problem(ctx, err)
 	}
-	out := make([]exposureAnswer, 0, len(copies))
+	out := make([]offer.ExposureAnswer, 0, len(copies))
 	for _, q := range copies {
-		a := exposureAnswer{q.Account, q.Decoy, q.Handle, orNull(q.Link), []photoAnswer{}}
+		a := offer.ExposureAnswer{Account: &q.Account, Decoy: q.Decoy, Handle: q.Handle, Link: orNull(q.Link), Photos: []offer.PhotoAnswer{}}
 		for _, p := range q.Photos {
-			a.Photos = append(a.Photos, photoAnswer{p.Photo, p.URL, p.Width, p.Height, p.Group})
+			a.Photos = append(a.Photos, offer.PhotoAnswer{Photo: p.Photo, URL: p.URL, Width: p.Width, Height: p.Height, SizeOf: p.Group})
 		}
 		out = append(out, a)
 	}
@@ -167,7 +138,7 @@ func (c *Console) expose(ctx context.Context, body []byte) ([]exposureAnswer, er
 }
 
 // exposuresOf completes one entry: its account, its decoys, its time.
-func (c *Console) exposuresOf(ctx context.Context, a exposureAsk, now time.Time) ([]registry.Exposure, error) {
+func (c *Console) exposuresOf(ctx context.Context, a offer.ExposureAsk, now time.Time) ([]registry.Exposure, error) {
 	if (a.Account == "") == (a.Pass == "") {
 		return nil, huma.Error422UnprocessableEntity("send either account or pass")
 	}

@@ -1,5 +1,7 @@
 package console
 
+import "birdring/internal/offer"
+
 // For the tests of package console_test.
 var (
 	Align       = align
@@ -17,6 +19,6 @@ var (
 
 // OneOrManyExposures is the parser of POST /v1/exposures.
 func OneOrManyExposures(body []byte) (int, error) {
-	asks, err := oneOrMany[exposureAsk](body, 100)
+	asks, err := oneOrMany[offer.ExposureAsk](body, 100)
 	return len(asks), err
 }

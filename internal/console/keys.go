@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -73,6 +74,25 @@ func ReadKeys(dir string) (*Keys, error) {
 	return k, k.refresh()
 }
 
+// locked runs f while no other process changes the file.
+func (k *Keys) locked(f func() error) error {
+	lock, err := os.OpenFile(k.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // and with it the lock
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read = fileState{} // whatever its time says
+	if err := k.refresh(); err != nil {
+		return err
+	}
+	return f()
+}
+
 // refresh takes up what another process wrote; mu is held.
 func (k *Keys) refresh() error {
 	st, err := os.Stat(k.path)
@@ -104,9 +124,17 @@ func OpenKeys(dir string) (k *Keys, secret string, err error) {
 	if k, err = ReadKeys(dir); err != nil {
 		return nil, "", err
 	}
-	if !slices.ContainsFunc(k.List(), isAdmin) {
-		_, secret, err = k.Add(Admin, "first start")
+	if slices.ContainsFunc(k.List(), isAdmin) {
+		return k, "", nil
 	}
+	err = k.locked(func() error {
+		if slices.ContainsFunc(k.all, isAdmin) { // another process was faster
+			return nil
+		}
+		var key Key
+		key, secret = newKey(Admin, "first start")
+		return k.write(append(slices.Clone(k.all), key))
+	})
 	return k, secret, err
 }
 
@@ -134,31 +162,31 @@ func (k *Keys) Add(role Role, note string) (Key, string, error) {
 	if !role.Valid() {
 		return Key{}, "", fmt.Errorf("there is no role %q: it is platform, reader, analyst or admin", role)
 	}
-	secret := "brk_" + rand.Text()
-	key := Key{ID: rand.Text()[:8], Role: role, Note: note, Added: time.Now().UTC().Truncate(time.Second), SHA256: fingerprint(secret)}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.refresh(); err != nil {
+	key, secret := newKey(role, note)
+	err := k.locked(func() error { return k.write(append(slices.Clone(k.all), key)) })
+	if err != nil {
 		return Key{}, "", err
 	}
-	return key, secret, k.write(append(slices.Clone(k.all), key))
+	return key, secret, nil
+}
+
+func newKey(role Role, note string) (Key, string) {
+	secret := "brk_" + rand.Text()
+	return Key{ID: rand.Text()[:8], Role: role, Note: note, Added: time.Now().UTC().Truncate(time.Second), SHA256: fingerprint(secret)}, secret
 }
 
 // Remove forgets a key. The last admin key stays.
 func (k *Keys) Remove(id string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.refresh(); err != nil {
-		return err
-	}
-	rest := slices.DeleteFunc(slices.Clone(k.all), func(q Key) bool { return q.ID == id })
-	if len(rest) == len(k.all) {
-		return fmt.Errorf("there is no key %q", id)
-	}
-	if slices.ContainsFunc(k.all, isAdmin) && !slices.ContainsFunc(rest, isAdmin) {
-		return errors.New("this is the last admin key: add another before removing it")
-	}
-	return k.write(rest)
+	return k.locked(func() error {
+		rest := slices.DeleteFunc(slices.Clone(k.all), func(q Key) bool { return q.ID == id })
+		if len(rest) == len(k.all) {
+			return fmt.Errorf("there is no key %q", id)
+		}
+		if slices.ContainsFunc(k.all, isAdmin) && !slices.ContainsFunc(rest, isAdmin) {
+			return errors.New("this is the last admin key: add another before removing it")
+		}
+		return k.write(rest)
+	})
 }
 
 func isAdmin(k Key) bool { return k.Role == Admin }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"birdring/internal/console"
@@ -79,6 +80,50 @@ func TestRolesMayWhatTheyMay(t *testing.T) {
 		}
 		if got := strings.Join(may, " "); got != want[r] {
 			t.Errorf("%s may %s, want %s", r, got, want[r])
+		}
+	}
+}
+
+// Keys that several processes make at once are all there, and one of them made
+// the first admin's.
+func TestKeysMadeAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	const processes, each = 6, 5
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var secrets []string
+	first := 0
+	for range processes {
+		wg.Go(func() {
+			keys, secret, err := console.OpenKeys(dir) // each has its own, as a process has
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range each {
+				_, q, err := keys.Add(console.Reader, "")
+				mu.Lock()
+				secrets = append(secrets, q)
+				mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if secret != "" {
+				first++
+			}
+		})
+	}
+	wg.Wait()
+	keys, err := console.ReadKeys(dir)
+	if err != nil || first != 1 || len(keys.List()) != processes*each+1 {
+		t.Fatalf("%d keys, %d first admins, %v", len(keys.List()), first, err)
+	}
+	for _, q := range secrets {
+		if _, ok := keys.Check(q); !ok {
+			t.Error("a key was lost")
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"birdring/internal/offer"
 )
 
 // limiter holds back each key to one trace in two seconds, bursts of ten: who
@@ -42,7 +44,7 @@ type repeat struct {
 	at     time.Time  // when it began
 	mu     sync.Mutex // held while the first request works
 	done   bool
-	answer []exposureAnswer
+	answer []offer.ExposureAnswer
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,13 +42,15 @@ type ServeOptions struct {
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	TLSCert   string         // files of certificate and key for HTTP; "" for none
 	TLSKey    string
-	Visit     *visit.Rules   // who a hit probably was; nil: the built-in rules
-	Stream    string         // URL of the stream that hits of edges and exposures come through, "" for none
-	Tell      []string       // topics told on it: hits, attributions
-	Jobs      jobs.Config    // of the worker in this process; the registry and log are filled in
-	NoWorker  bool           // leave jobs to other processes
-	Certs     *cert.Config   // certificates for HTTP from an authority, instead of files; the rest is filled in
-	Confirm   visit.Resolver // who is asked whether crawlers are who they call themselves; nil: nobody
+	Visit     *visit.Rules       // who a hit probably was; nil: the built-in rules
+	Stream    string             // URL of the stream that hits of edges and exposures come through, "" for none
+	Tell      []string           // topics told on it: hits, attributions
+	Jobs      jobs.Config        // of the worker in this process; the registry and log are filled in
+	NoWorker  bool               // leave jobs to other processes
+	Standby   bool               // wait while another server runs, take over when it is gone
+	Certs     *cert.Config       // certificates for HTTP from an authority, instead of files; the rest is filled in
+	TSA       registry.Authority // has the ledger's heads stamped; no URL: nobody
+	Confirm   visit.Resolver     // who is asked whether crawlers are who they call themselves; nil: nobody
 	Log       *slog.Logger
 	Ready     func(Ready) // called once when everything answers
 }
@@ -73,30 +76,38 @@ type server struct {
 
 // Serve answers HTTP and DNS on one data folder until ctx ends: it writes each
 // hit to the journal before the reply, takes hits into the registry and
-// delivers alerts. Only one server runs on a folder.
+// delivers alerts. Only one server runs on a registry; with Standby another waits.
 func Serve(ctx context.Context, o ServeOptions) (err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	listener, err := listen(o.HTTP)
-	if err != nil {
-		return err
+	var listener net.Listener
+	if !o.Standby { // which takes no calls that it leaves unanswered
+		if listener, err = listen(o.HTTP); err != nil {
+			return err
+		}
+		defer listener.Close() // closed before by the server; this is for early returns
 	}
-	defer listener.Close() // closed before by the server; this is for early returns
-	if o.PublicURL == "" {
-		o.PublicURL = o.scheme() + listener.Addr().String()
-	}
-	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	reg, err := registry.Open(ctx, o.Dir, registry.Options{Database: o.Database, Log: o.Log, Visit: o.Visit})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, reg.Close()) }()
-	held, err := reg.LockServe()
+	held, err := o.lock(ctx, reg)
 	if err != nil {
 		return err
 	}
 	defer held.Close()
+	if listener == nil {
+		if listener, err = listen(o.HTTP); err != nil {
+			return err
+		}
+		defer listener.Close()
+	}
+	if o.PublicURL == "" {
+		o.PublicURL = o.scheme() + listener.Addr().String()
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	if err := reg.SetPublicURL(ctx, o.PublicURL); err != nil {
 		return err
 	}
@@ -133,6 +144,40 @@ func Serve(ctx context.Context, o ServeOptions) (err error) {
 		console.streams = s.streams
 	}
 	return s.run(ctx, listener, console, token)
+}
+
+// lock makes this the one server.
+func (o *ServeOptions) lock(ctx context.Context, reg *registry.Registry) (io.Closer, error) {
+	if !o.Standby {
+		return reg.LockServe()
+	}
+	if reg.DatabaseURL() != "" {
+		// This machine's hits of an earlier time as the server are nobody else's.
+		j, err := journal.OpenWith(filepath.Join(o.Dir, "journal"), o.Journal)
+		if err == nil {
+			_, err = reg.IngestJournal(ctx, j)
+			err = errors.Join(err, j.Close())
+		}
+		if err != nil && !errors.Is(err, journal.ErrInUse) {
+			return nil, err
+		}
+	}
+	return reg.AwaitServe(ctx, func(why error) { o.Log.InfoContext(ctx, "standing by", "because", why) })
+}
+
+// oustedEvery is how soon a server with a standby notices that it was replaced.
+const oustedEvery = 2 * time.Second
+
+// ousted ends a server that another one has replaced.
+func (s *server) ousted(ctx context.Context) (err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	_ = registry.Every(ctx, oustedEvery, func(context.Context) { // it returns nil
+		if err = s.reg.Ousted(); err != nil {
+			end()
+		}
+	})
+	return err
 }
 
 // scheme of the pages, API, links and pictures.
@@ -187,21 +232,14 @@ const neutralEvery = 5 * time.Second
 
 // watchNeutral follows the switch that makes every picture neutral.
 func (s *server) watchNeutral(ctx context.Context) error {
-	tick := time.NewTicker(neutralEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, neutralEvery, func(ctx context.Context) {
 		on, err := s.reg.NeutralOnly(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "switch for neutral copies not read, it stays as it is", "error", err)
 		} else if err == nil && s.neutral.Swap(on) != on {
 			s.log.WarnContext(ctx, "switch for neutral copies changed", "on", on)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // record puts a hit on disk before anybody gets an answer.
@@ -259,8 +297,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, console http.Ha
 	}
 	part("http", func(context.Context) error { return front.Serve(netutil.LimitListener(listener, maxConnections)) })
 	part("neutral", s.watchNeutral)
+	if s.o.Standby {
+		part("standby", s.ousted)
+	}
 	part("hits", s.ingest)
 	part("ledger", s.reg.KeepLedger)
+	if s.o.TSA.URL != "" {
+		part("time stamps", func(ctx context.Context) error { return s.reg.KeepStamps(ctx, s.o.TSA) })
+	}
 	part("keys", s.reg.WatchKeys)
 	part("retention", s.reg.KeepRetention)
 	if !s.o.NoWorker {
@@ -320,18 +364,11 @@ const ingestEvery = 200 * time.Millisecond
 // ingest takes hits from the journal into the registry. A hit that cannot be
 // stored stays in the journal and is tried again; /healthz shows the failure.
 func (s *server) ingest(ctx context.Context) error {
-	tick := time.NewTicker(ingestEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, ingestEvery, func(ctx context.Context) {
 		if _, err := s.reg.IngestJournal(ctx, s.journal); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "hits not stored, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // confirmEvery is how long a hit that calls itself a crawler waits at most.
@@ -342,16 +379,9 @@ func (s *server) confirmCrawlers(ctx context.Context) error {
 	if s.o.Confirm == nil {
 		return nil
 	}
-	tick := time.NewTicker(confirmEvery)
-	defer tick.Stop()
-	for {
+	return registry.Every(ctx, confirmEvery, func(ctx context.Context) {
 		if _, err := s.reg.ConfirmHits(ctx, s.o.Confirm); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "crawlers not confirmed, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }

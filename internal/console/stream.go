@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"birdring/canary"
+	"birdring/internal/offer"
 	"birdring/registry"
 	"birdring/registry/stream"
 )
@@ -163,7 +164,7 @@ func (c *Console) takeExposures(ctx context.Context, all []stream.Message) error
 			if part = bytes.TrimSpace(part); len(part) == 0 {
 				continue
 			}
-			asks, err := oneOrMany[exposureAsk](part, mostBulk)
+			asks, err := oneOrMany[offer.ExposureAsk](part, offer.MostAsks)
 			if err != nil {
 				return err
 			}

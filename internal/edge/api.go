@@ -18,6 +18,7 @@ import (
 	"birdring/beacon"
 	"birdring/beacon/journal"
 	"birdring/canary"
+	"birdring/internal/offer"
 )
 
 // handler sends beacon paths to the beacon and answers the rest.
@@ -73,39 +74,9 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail}) // the requester left
 }
 
-// ask says that a decoy is put before a viewer now, as POST /v1/exposures of the
-// registry takes it.
-type ask struct {
-	Account string    `json:"account,omitempty"`
-	Pass    string    `json:"pass,omitempty"`
-	Session string    `json:"session,omitempty"`
-	Decoy   string    `json:"decoy,omitempty"`
-	Surface string    `json:"surface,omitempty"`
-	Time    time.Time `json:"time,omitzero"`
-}
-
-// answer is one viewer's copy of one decoy, as the registry gives it. Whose it is
-// the edge knows only if it was told.
-type answer struct {
-	Account *string `json:"account"`
-	Decoy   string  `json:"decoy"`
-	Handle  string  `json:"handle"`
-	Link    *string `json:"link"`
-	Photos  []photo `json:"photos"`
-}
-
-type photo struct {
-	Photo  string `json:"photo"`
-	URL    string `json:"url"`
-	Width  int    `json:"width"`
-	Height int    `json:"height"`
-	SizeOf string `json:"size_of"`
-}
-
 // Bounds of a request.
 const (
 	mostBody    = 4 << 20
-	mostAsks    = 10_000
 	maxSurface  = 100
 	passHeader  = "Birdring-Pass"
 	whoseHeader = "Birdring-Account"
@@ -149,20 +120,20 @@ func (s *server) expose(w http.ResponseWriter, r *http.Request) {
 }
 
 // readAsks reads one object or an array of them, and refuses members it does not know.
-func readAsks(body []byte) (asks []ask, err error) {
+func readAsks(body []byte) (asks []offer.ExposureAsk, err error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '[' {
 		err = dec.Decode(&asks)
 	} else {
-		asks = make([]ask, 1)
+		asks = make([]offer.ExposureAsk, 1)
 		err = dec.Decode(&asks[0])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the body is not understood: %w", err)
 	}
-	if len(asks) == 0 || len(asks) > mostAsks {
-		return nil, fmt.Errorf("send one object, or an array of 1 to %d", mostAsks)
+	if len(asks) == 0 || len(asks) > offer.MostAsks {
+		return nil, fmt.Errorf("send one object, or an array of 1 to %d", offer.MostAsks)
 	}
 	for i, a := range asks {
 		switch {
@@ -182,7 +153,7 @@ var errForged = errors.New("the pass is not one of ours")
 
 // viewers are the numbers of those who are asked about: out of their passes, or
 // from the registry.
-func (s *server) viewers(r *http.Request, e *edition, asks []ask) ([]canary.Viewer, error) {
+func (s *server) viewers(r *http.Request, e *edition, asks []offer.ExposureAsk) ([]canary.Viewer, error) {
 	out := make([]canary.Viewer, len(asks))
 	var unknown []who
 	for i, a := range asks {
@@ -232,8 +203,8 @@ func (s *server) refuseViewer(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // offer records all offers together, on disk before it returns, and makes the links.
-func (s *server) offer(e *edition, asks []ask, viewers []canary.Viewer, now time.Time) ([]answer, error) {
-	out := make([]answer, len(asks))
+func (s *server) offer(e *edition, asks []offer.ExposureAsk, viewers []canary.Viewer, now time.Time) ([]offer.ExposureAnswer, error) {
+	out := make([]offer.ExposureAnswer, len(asks))
 	var batch journal.Batch
 	for i, a := range asks {
 		d, v := e.byID[a.Decoy], viewers[i]
@@ -254,13 +225,13 @@ func (s *server) offer(e *edition, asks []ask, viewers []canary.Viewer, now time
 		if err != nil {
 			return nil, err
 		}
-		out[i] = answer{Decoy: d.Decoy, Handle: d.Handle, Link: new(s.o.PublicURL + beacon.LinkPath + e.keys.Seal(link)), Photos: make([]photo, 0, len(d.Photos))}
+		out[i] = offer.ExposureAnswer{Decoy: d.Decoy, Handle: d.Handle, Link: new(s.o.PublicURL + beacon.LinkPath + e.keys.Seal(link)), Photos: make([]offer.PhotoAnswer, 0, len(d.Photos))}
 		if a.Account != "" {
 			out[i].Account = &a.Account
 		}
 		for _, p := range d.Photos {
 			t := canary.Token{Kind: canary.KindPicture, Object: p.Num, Viewer: v}
-			out[i].Photos = append(out[i].Photos, photo{p.Photo, s.o.PublicURL + beacon.PicturePath + e.keys.Seal(t) + ".jpg", p.Width, p.Height, p.SizeOf})
+			out[i].Photos = append(out[i].Photos, offer.PhotoAnswer{Photo: p.Photo, URL: s.o.PublicURL + beacon.PicturePath + e.keys.Seal(t) + ".jpg", Width: p.Width, Height: p.Height, SizeOf: p.SizeOf})
 		}
 	}
 	return out, s.journal.AppendBatch(&batch)
@@ -275,12 +246,12 @@ func (s *server) copy(w http.ResponseWriter, r *http.Request, hits http.Handler)
 		refuse(w, http.StatusNotFound, "no such photo is served here")
 		return
 	}
-	a := ask{Pass: r.Header.Get(passHeader), Account: r.Header.Get(whoseHeader)}
+	a := offer.ExposureAsk{Pass: r.Header.Get(passHeader), Account: r.Header.Get(whoseHeader)}
 	if (a.Pass == "") == (a.Account == "") {
 		refuse(w, http.StatusServiceUnavailable, "send the viewer's pass in "+passHeader+", or the account in "+whoseHeader)
 		return
 	}
-	viewers, err := s.viewers(r, e, []ask{a})
+	viewers, err := s.viewers(r, e, []offer.ExposureAsk{a})
 	if err != nil {
 		s.refuseViewer(w, r, err)
 		return

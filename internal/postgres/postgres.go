@@ -187,16 +187,21 @@ func (p *Server) Stop() error {
 
 // Kill ends the server as a crash would: nothing under way is finished.
 func (p *Server) Kill() error {
-	pid, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
-	if err != nil {
-		return err
-	}
-	first, _, _ := strings.Cut(string(pid), "\n")
-	n, err := strconv.Atoi(first)
+	n, err := p.pid()
 	if err != nil {
 		return err
 	}
 	return errors.Join(syscall.Kill(n, syscall.SIGQUIT), p.Stop())
+}
+
+// pid is that of the server's first process.
+func (p *Server) pid() (int, error) {
+	text, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(first)
 }
 
 // URL is that of a database.

@@ -5,7 +5,8 @@
 //	err = q.Work(ctx) // until ctx ends
 //
 // Jobs are River's: unique, tried again with growing pauses, kept when they are
-// given up, until somebody looks. They stand in the registry's PostgreSQL, or in
+// given up, until somebody looks. Those of a worker that was killed are taken by
+// another within a minute or so (alive.go). They stand in the registry's PostgreSQL, or in
 // another one (Config.Database; River declines CockroachDB), or beside a SQLite
 // registry in a file of their own, so that looking for jobs never keeps the
 // registry's writer waiting.
@@ -32,6 +33,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -55,6 +57,7 @@ type Config struct {
 	WatchEvery  time.Duration        // how often watched sites are scanned; 0: never
 	FollowLeads bool                 // scan pages that hits name as their origin
 	Workers     int                  // scans at once; 0: 2
+	Beat        time.Duration        // how often a worker tells that it lives, the same for all; 0: 5 s
 }
 
 // Queue is an open set of jobs. It is safe for concurrent use.
@@ -62,8 +65,11 @@ type Queue struct {
 	c      Config
 	name   string
 	client client
+	db     *sql.DB // the same database, for what River has no words for
+	engine engine
 	pool   io.Closer
 
+	span     atomic.Pointer[span]
 	stopping atomic.Bool // jobs under way are told to stop
 }
 
@@ -93,7 +99,11 @@ func Open(ctx context.Context, c Config) (*Queue, error) {
 	if c.Database == "" {
 		c.Database = c.Registry.DatabaseURL()
 	}
+	if c.Beat <= 0 {
+		c.Beat = beatEvery
+	}
 	q := &Queue{c: c}
+	q.span.Store(newSpan())
 	var err error
 	if c.Database == "" {
 		err = q.openFile(ctx, filepath.Join(c.Registry.Dir(), fileName))
@@ -128,9 +138,9 @@ func (q *Queue) openFile(ctx context.Context, path string) (err error) {
 		return err
 	}
 	db.SetMaxOpenConns(1) // River's driver wants one; SQLite has one writer
-	q.pool = db
+	q.pool, q.db, q.engine = db, db, onSQLite
 	driver := riversqlite.New(db)
-	if err := migrate(ctx, driver); err != nil {
+	if err := migrate(ctx, driver, db); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	q.client, err = river.NewClient(driver, q.riverConfig())
@@ -157,11 +167,12 @@ func (q *Queue) openPostgres(ctx context.Context) error {
 		return err
 	}
 	driver := riverpgxv5.New(pool)
+	q.db, q.engine = stdlib.OpenDBFromPool(pool), onPostgres
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrateLock); err != nil {
 			return err
 		}
-		return migrate(ctx, driver)
+		return migrate(ctx, driver, q.db)
 	})
 	if err != nil {
 		pool.Close()
@@ -180,14 +191,17 @@ func (p poolCloser) Close() error {
 	return nil
 }
 
-// migrate brings River's tables up to date, forward only.
-func migrate[T any](ctx context.Context, driver riverdriver.Driver[T]) error {
+// migrate brings River's tables and ours up to date, forward only.
+func migrate[T any](ctx context.Context, driver riverdriver.Driver[T], db *sql.DB) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("update the tables of jobs: %w", err)
+	}
+	if _, err := db.ExecContext(ctx, workersTable); err != nil {
+		return fmt.Errorf("make the table of workers: %w", err)
 	}
 	return nil
 }

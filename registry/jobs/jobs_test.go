@@ -33,7 +33,9 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				return err
 			}
-			q, err := jobs.Open(context.Background(), config(reg))
+			c := config(reg)
+			c.Beat = beat
+			q, err := jobs.Open(context.Background(), c)
 			if err != nil {
 				return err
 			}
@@ -45,6 +47,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// beat is that of workers some of which are killed.
+const beat = 150 * time.Millisecond
 
 // onBoth runs a test on a registry in SQLite and on one in PostgreSQL.
 func onBoth(t *testing.T, test func(t *testing.T, open func() *registry.Registry)) {
@@ -302,6 +307,71 @@ func TestAlertsArriveThoughWorkersAreKilled(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a killed worker was at is taken up by another as soon as it is seen to be
+// gone; what a living one is at, however long, is not.
+func TestJobsOfAKilledWorkerRunAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, registryOf func() *registry.Registry) {
+		reg := registryOf()
+		hold := make(chan struct{})
+		free := sync.OnceFunc(func() { close(hold) })
+		var first atomic.Bool
+		dying, visits := site(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" && first.CompareAndSwap(false, true) {
+				<-r.Context().Done()
+				return
+			}
+			page(w, r)
+		})
+		long, longVisits := site(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				<-hold
+			}
+			page(w, r)
+		})
+		t.Cleanup(free) // before the sites close
+		workers := []*jobs.Queue{openBeating(t, reg), openBeating(t, registryOf())}
+		kill := child(t, reg)
+		id, _, err := workers[0].AddScan(t.Context(), dying, []string{dying + "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "the job to run", func() bool { return first.Load() })
+		kill()
+		if _, _, err := workers[0].AddScan(t.Context(), long, []string{long + "/"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range workers {
+			work(t, q)
+		}
+		wait(t, "the long job to run", func() bool { return longVisits.Load() == 1 })
+		wait(t, "the killed worker's job to be done", func() bool { return states(t, workers[0])["scan completed"] == 1 })
+		free()
+		wait(t, "the long job", func() bool { return states(t, workers[0])["scan completed"] == 2 })
+		if visits.Load() != 2 || longVisits.Load() != 1 {
+			t.Errorf("visited %d times after a kill, %d times by the living", visits.Load(), longVisits.Load())
+		}
+		rows, err := workers[0].List(t.Context(), nil, 0)
+		if err != nil || len(rows) != 2 {
+			t.Fatalf("%d jobs, %v", len(rows), err)
+		}
+		if r := rows[0]; r.ID != id || r.Attempt != 2 || r.Error == nil || !strings.Contains(*r.Error, "is gone") {
+			t.Errorf("the job that was taken up: %+v", r)
+		}
+	})
+}
+
+func openBeating(t *testing.T, reg *registry.Registry) *jobs.Queue {
+	t.Helper()
+	c := config(reg)
+	c.Beat = beat
+	q, err := jobs.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Close() })
+	return q
 }
 
 // outbox is the registry's database, to store messages without sites to scan.

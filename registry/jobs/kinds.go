@@ -70,7 +70,7 @@ func (AlertArgs) Kind() string { return "alert" }
 // InsertOpts says how it is tried.
 func (AlertArgs) InsertOpts() river.InsertOpts {
 	o := onlyOne()
-	// A worker that dies leaves its job running for a time: the next minute has another one.
+	// A worker that dies leaves its job running until others see it: the next minute has another one.
 	o.ByPeriod = time.Minute
 	return river.InsertOpts{Queue: queueAlerts, MaxAttempts: 3, UniqueOpts: o}
 }
@@ -123,7 +123,7 @@ const (
 // stopped turns the end of a job by the end of its worker into "later": it is no
 // failed try.
 func (q *Queue) stopped(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && q.stopping.Load() {
+	if err != nil && ctx.Err() != nil && (q.stopping.Load() || errors.Is(context.Cause(ctx), errGivenUp)) {
 		return river.JobSnooze(0)
 	}
 	return err
@@ -139,6 +139,8 @@ func (scanWorker) Timeout(*river.Job[ScanArgs]) time.Duration { return scanTimeo
 
 // Work scans the site.
 func (w scanWorker) Work(ctx context.Context, job *river.Job[ScanArgs]) error {
+	ctx, done := w.q.under(ctx)
+	defer done()
 	req := w.q.c.Scan
 	req.URLs = job.Args.URLs
 	found := 0
@@ -162,6 +164,8 @@ func (leadWorker) Timeout(*river.Job[LeadArgs]) time.Duration { return scanTimeo
 
 // Work scans the page.
 func (w leadWorker) Work(ctx context.Context, job *river.Job[LeadArgs]) error {
+	ctx, done := w.q.under(ctx)
+	defer done()
 	req := w.q.c.Scan
 	if req.MaxPages == 0 || req.MaxPages > mostLeadPages {
 		req.MaxPages = mostLeadPages
@@ -183,6 +187,8 @@ func (alertWorker) Timeout(*river.Job[AlertArgs]) time.Duration { return alertTi
 
 // Work delivers.
 func (w alertWorker) Work(ctx context.Context, job *river.Job[AlertArgs]) error {
+	ctx, done := w.q.under(ctx)
+	defer done()
 	return w.q.stopped(ctx, w.q.c.Registry.DeliverTo(ctx, job.Args.Webhook))
 }
 
@@ -196,6 +202,8 @@ func (probeWorker) Timeout(*river.Job[ProbeArgs]) time.Duration { return probeTi
 
 // Work asks.
 func (w probeWorker) Work(ctx context.Context, job *river.Job[ProbeArgs]) error {
+	ctx, done := w.q.under(ctx)
+	defer done()
 	a := job.Args
 	err := w.q.c.Registry.Probe(ctx, registry.ProbeRequest{Site: a.Site, Template: a.Template, Count: 1, Allow: append(a.Allow, w.q.c.Scan.Allow...)}, func(r registry.ProbeResult) {
 		w.q.c.Log.InfoContext(ctx, "site asked", "site", r.Site, "decoy", r.Decoy, "answered", r.Answered)
@@ -216,6 +224,8 @@ func (traceWorker) Timeout(*river.Job[TraceArgs]) time.Duration { return traceTi
 
 // Work traces.
 func (w traceWorker) Work(ctx context.Context, job *river.Job[TraceArgs]) error {
+	ctx, done := w.q.under(ctx)
+	defer done()
 	return w.q.stopped(ctx, w.q.c.Registry.TraceUpload(ctx, job.Args.Upload, job.Attempt < job.MaxAttempts))
 }
 

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+
+	"birdring/registry"
 )
 
 // How long ended jobs are kept.
@@ -70,24 +73,31 @@ const (
 // Work works until ctx ends; jobs under way are then told to stop, and are taken
 // up again by whoever works next.
 func (q *Queue) Work(ctx context.Context) error {
+	if err := q.live(ctx); err != nil {
+		return fmt.Errorf("work on jobs: %w", err)
+	}
+	var beating sync.WaitGroup
+	living, die := context.WithCancel(context.WithoutCancel(ctx)) // while jobs are told to stop, too
+	beating.Go(func() { q.keepAlive(living) })
+	defer beating.Wait()
+	defer die()
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("work on jobs: %w", err)
 	}
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	_ = registry.Every(ctx, lookEvery, func(ctx context.Context) { // it returns nil
 		if err := q.look(ctx); err != nil && ctx.Err() == nil {
 			q.c.Log.ErrorContext(ctx, "jobs not made, will try again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
+	})
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer done()
 	q.stopping.Store(true)
 	if err := q.client.StopAndCancel(grace); err != nil {
+		return fmt.Errorf("stop jobs: %w", err)
+	}
+	die()
+	beating.Wait()
+	if err := q.leave(grace); err != nil {
 		return fmt.Errorf("stop jobs: %w", err)
 	}
 	return nil

@@ -4,10 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 )
 
 // Writer is the connection that writes.
 func (d *DB) Writer() *sql.DB { return d.writer }
+
+// Wait sets how long refusals that pass are waited out.
+func (d *DB) Wait(patience time.Duration) { d.patience = patience }
 
 // Newest is the version of the newest migration.
 func Newest() (int64, error) { return newest() }

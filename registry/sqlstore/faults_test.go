@@ -107,6 +107,7 @@ func TestPostgresRestarted(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	d.Wait(300 * time.Millisecond)
 	if err := d.Group(t.Context(), put("late")); !errors.Is(err, sqlstore.ErrAway) {
 		t.Errorf("without a server: %v", err)
 	}
@@ -116,6 +117,7 @@ func TestPostgresRestarted(t *testing.T) {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
+	d.Wait(10 * time.Second)
 	if err := d.Group(t.Context(), put("late")); err != nil {
 		t.Error(err)
 	}

@@ -66,10 +66,16 @@ func connectPostgres(target string, readOnly bool, most int) (*sql.DB, error) {
 			config.RuntimeParams[name] = value
 		}
 	}
+	ready := flags
 	if readOnly {
-		config.RuntimeParams["default_transaction_read_only"] = "on"
+		// Not a parameter of the connection: the URL may ask for a server that can be
+		// written to (target_session_attrs), and that is asked of the session.
+		ready = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `SET default_transaction_read_only = on`)
+			return errors.Join(err, flags(ctx, conn))
+		}
 	}
-	db := sql.OpenDB(pgConnector{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(flags)), readOnly})
+	db := sql.OpenDB(pgConnector{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(ready)), readOnly})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	return db, nil

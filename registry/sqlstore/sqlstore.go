@@ -17,6 +17,11 @@
 // transaction sees all that was written before it and nothing of what is being
 // written, on either engine; Group makes up for it by sharing commits.
 //
+// A URL may name a server and its standby (host=a,b&target_session_attrs=read-write):
+// when the standby is promoted, writers and readers go on there. With
+// synchronous_standby_names what was acknowledged is there. Only of a commit that
+// was under way nobody knows (ErrUnknown): the new server numbers transactions anew.
+//
 // Keys are numbers of the registry's own (accounts, viewers, decoys, pictures)
 // and no sequence stands in the way of an exposure: the key of exposures begins
 // with decoy and viewer, so that the table can be partitioned by the hash of
@@ -67,6 +72,7 @@ type DB struct {
 	writer     *sql.DB // one connection; nil when read-only
 	readers    *sql.DB
 	takeWriter string // PostgreSQL: the query that waits for its turn to write
+	patience   time.Duration
 
 	tail     Tail          // nil: none
 	jobs     chan *job     // work for the committer
@@ -161,7 +167,7 @@ func openOnce(ctx context.Context, target string, o Options, create bool) (_ *DB
 	if o.Readers <= 0 {
 		o.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	d := &DB{engine: SQLite, target: target, tail: o.Tail, jobs: make(chan *job, 1024), quit: make(chan struct{})}
+	d := &DB{engine: SQLite, target: target, patience: patience, tail: o.Tail, jobs: make(chan *job, 1024), quit: make(chan struct{})}
 	if IsURL(target) {
 		d.engine = PostgreSQL
 	}
@@ -279,7 +285,7 @@ func (d *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if d.writer == nil {
 		return ErrReadOnly
 	}
-	wait, until := pause, time.Now().Add(patience)
+	wait, until := pause, time.Now().Add(d.patience)
 	for {
 		again, err := d.try(ctx, f, until)
 		if !again || time.Now().After(until) {

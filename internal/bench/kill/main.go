@@ -1,8 +1,10 @@
 // Command kill kills a real process with SIGKILL at random moments of every write
 // path - plant, expose, sight, alert, hit ingest - on SQLite and on PostgreSQL,
-// and counts what was acknowledged and is lost, or is there twice. It prints one
-// JSON line for each engine and path and ends with {"rows":n,"short":n}; a row is
-// short if anything was lost or doubled. The seed of a failing run is printed.
+// and counts what was acknowledged and is lost, or is there twice. On the path
+// failover it is a PostgreSQL that dies so, and its standby that is written to from
+// then on. It prints one JSON line for each engine and path and ends with
+// {"rows":n,"short":n}; a row is short if anything was lost or doubled. The seed of
+// a failing run is printed.
 package main
 
 import (
@@ -22,7 +24,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 250, "kills in all")
 	seed := flag.Uint64("seed", 0, "of the moments (default: drawn and printed)")
-	only := flag.String("path", "", "one path only: plant, expose, sight, alert, hits")
+	only := flag.String("path", "", "one path only: plant, expose, sight, alert, hits, failover")
 	child := flag.String("child", "", "path to write on: this process is to be killed")
 	dir := flag.String("dir", "", "of the child: data folder")
 	database := flag.String("database", "", "of the child: postgres:// URL")
@@ -50,6 +52,7 @@ type row struct {
 	Found        int     `json:"found"`
 	Lost         int     `json:"lost"`
 	Doubled      int     `json:"doubled"`
+	Unknown      int     `json:"unknown,omitempty"` // callers were told that nobody knows
 	Seed         uint64  `json:"seed"`
 	Seconds      float64 `json:"seconds"`
 }
@@ -67,6 +70,15 @@ func measure(ctx context.Context, rounds int, seed uint64, only string) (err err
 	rng := rand.New(rand.NewPCG(seed, 0))
 	out := json.NewEncoder(os.Stdout)
 	n, short := 0, 0
+	tell := func(r row, begin time.Time) error {
+		r.Seed, r.Seconds = seed, float64(time.Since(begin).Milliseconds())/1000
+		n++
+		if r.Lost+r.Doubled > 0 {
+			short++
+			fmt.Fprintf(os.Stderr, "kill-test: seed %d: %s on %s lost %d and doubled %d\n", seed, r.Path, r.Engine, r.Lost, r.Doubled)
+		}
+		return out.Encode(r)
+	}
 	each := (rounds + 2*len(paths) - 1) / (2 * len(paths))
 	for _, engine := range []string{"sqlite", "postgres"} {
 		for _, p := range paths {
@@ -84,15 +96,21 @@ func measure(ctx context.Context, rounds int, seed uint64, only string) (err err
 			if err != nil {
 				return fmt.Errorf("seed %d: %s, %s: %w", seed, engine, p.name, err)
 			}
-			r.Engine, r.Seed, r.Seconds = engine, seed, float64(time.Since(begin).Milliseconds())/1000
-			if err := out.Encode(r); err != nil {
+			r.Engine = engine
+			if err := tell(r, begin); err != nil {
 				return err
 			}
-			n++
-			if r.Lost+r.Doubled > 0 {
-				short++
-				fmt.Fprintf(os.Stderr, "kill-test: seed %d: %s on %s lost %d and doubled %d\n", seed, p.name, engine, r.Lost, r.Doubled)
-			}
+		}
+	}
+	if only == "" || only == failoverPath {
+		begin := time.Now()
+		r, err := failover(ctx, rng, (each+3)/4)
+		if err != nil {
+			return fmt.Errorf("seed %d: %s: %w", seed, failoverPath, err)
+		}
+		r.Engine = "postgres"
+		if err := tell(r, begin); err != nil {
+			return err
 		}
 	}
 	return out.Encode(struct {
