@@ -185,7 +185,7 @@ func (b *book) published(folder ledger.Folder, s ledgerRow) (*ledger.Tree, *ledg
 	case h.Size > s.size:
 		return nil, nil, fmt.Errorf("%s holds %d entries, the registry knows of %d: the registry was set back to an older state; restore its newest backup", folder, h.Size, s.size)
 	case h.Size < s.published:
-		return nil, nil, fmt.Errorf("%s holds %d entries although %d were published: the folder was set back to an older state; restore its newest backup", folder, h.Size, s.published)
+		return nil, nil, fmt.Errorf("%s holds %d entries although %d were published: the folder was set back to an older state, or another machine went on with a copy of it; put the newest one here (that machine's, else the backup's)", folder, h.Size, s.published)
 	}
 	tree, err := folder.Tree(s.published)
 	if err != nil {

@@ -34,7 +34,12 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer DNS and HTTP beacons, serve console and API, deliver alerts",
-		Args:  noArgs,
+		Long: `Answers links, pictures and DNS, serves the console and the API, takes in hits, signs the
+ledger and works on jobs. One serve runs on a registry. With --standby another waits, here
+or on another machine (--registry postgres://...), and takes over when the first is gone.
+It needs keys and pictures of the data folder as a worker does; the ledger is signed where
+the newest ledger/ is, so share that folder, or put it there: entries wait in the registry.`,
+		Args: noArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case len(o.Tell) > 0 && o.Stream == "":
