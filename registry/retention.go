@@ -26,10 +26,11 @@ type Retention struct {
 	Exposures int `json:"exposures"` // that were never matched
 	Hits      int `json:"hits"`      // of anybody
 	Captures  int `json:"captures"`  // bytes found on sites on which nobody is attributed; their hashes stay
+	Uploads   int `json:"uploads"`   // what came of files that somebody gave to workers; one that waits stays
 }
 
 // defaultRetention holds until somebody says otherwise.
-var defaultRetention = Retention{Exposures: 90, Hits: 90, Captures: 365}
+var defaultRetention = Retention{Exposures: 90, Hits: 90, Captures: 365, Uploads: 30}
 
 // The facts about retention in meta.
 const (
@@ -44,9 +45,10 @@ type RetentionRun struct {
 	Exposures int64      `json:"exposures"` // rows that went
 	Hits      int64      `json:"hits"`
 	Captures  int64      `json:"captures"`
+	Uploads   int64      `json:"uploads"`
 }
 
-func (r *RetentionRun) empty() bool { return r.Exposures+r.Hits+r.Captures == 0 }
+func (r *RetentionRun) empty() bool { return r.Exposures+r.Hits+r.Captures+r.Uploads == 0 }
 
 // Retention reads how long rows are kept, and when they were last looked through.
 func (r *Registry) Retention(ctx context.Context) (out Retention, ran *time.Time, err error) {
@@ -71,7 +73,7 @@ func (r *Registry) Retention(ctx context.Context) (out Retention, ran *time.Time
 // SetRetention says how long rows are kept from now on.
 func (r *Registry) SetRetention(ctx context.Context, to Retention) error {
 	const most = 36500
-	for _, days := range []int{to.Exposures, to.Hits, to.Captures} {
+	for _, days := range []int{to.Exposures, to.Hits, to.Captures, to.Uploads} {
 		if days < 0 || days > most {
 			return fmt.Errorf("retention of %d days %w: 0 (for ever) to %d are possible", days, ErrInvalid, most)
 		}
@@ -111,12 +113,17 @@ func (r *Registry) Retain(ctx context.Context, at time.Time) (*RetentionRun, err
 			return out, fmt.Errorf("retention of captures: %w", err)
 		}
 	}
+	if keep.Uploads > 0 {
+		if out.Uploads, err = r.drop(ctx, `DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE done_at < ? LIMIT 5000)`, before(keep.Uploads)); err != nil {
+			return out, fmt.Errorf("retention of uploads: %w", err)
+		}
+	}
 	return out, r.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, retainedKey, strconv.FormatInt(at.UnixMicro(), 10))
 		if err != nil || out.empty() {
 			return err
 		}
-		return r.book.note(ctx, tx, AuditRow{Action: ActRetention, Subject: fmt.Sprintf("%d exposures, %d hits, %d captures", out.Exposures, out.Hits, out.Captures), Reason: "older than they are kept"})
+		return r.book.note(ctx, tx, AuditRow{Action: ActRetention, Subject: fmt.Sprintf("%d exposures, %d hits, %d captures, %d uploads", out.Exposures, out.Hits, out.Captures, out.Uploads), Reason: "older than they are kept"})
 	})
 }
 
@@ -327,7 +334,7 @@ func (r *Registry) retainDaily(ctx context.Context, day time.Duration) error {
 	}
 	run, err := r.Retain(ctx, now())
 	if err == nil && !run.empty() {
-		r.log.InfoContext(ctx, "retention", "exposures", run.Exposures, "hits", run.Hits, "captures", run.Captures)
+		r.log.InfoContext(ctx, "retention", "exposures", run.Exposures, "hits", run.Hits, "captures", run.Captures, "uploads", run.Uploads)
 	}
 	return err
 }

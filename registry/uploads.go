@@ -84,18 +84,31 @@ func (r *Registry) TraceUpload(ctx context.Context, id string, again bool) error
 	return errors.Join(traceErr, err)
 }
 
+const uploadRows = `SELECT id, name, site, at, done_at, results FROM uploads`
+
+func scanUpload(row interface{ Scan(...any) error }) (u Upload, err error) {
+	var site string
+	var at int64
+	var done sql.NullInt64
+	var results []byte
+	if err = row.Scan(&u.Upload, &u.Name, &site, &at, &done, &results); err != nil {
+		return u, err
+	}
+	u.Site, u.At, u.Done = orNil(site), sqlstore.Time(at), timeOrNil(done)
+	return u, json.Unmarshal(results, &u.Results)
+}
+
 // Uploads lists files that were given to workers, newest last, with what came of them.
 func (r *Registry) Uploads(ctx context.Context) ([]Upload, error) {
-	rows, err := r.db.Read().QueryContext(ctx, `SELECT id, name, site, at, done_at, results FROM uploads ORDER BY at, id`)
-	return collect(rows, err, func(rows *sql.Rows) (u Upload, err error) {
-		var site string
-		var at int64
-		var done sql.NullInt64
-		var results []byte
-		if err = rows.Scan(&u.Upload, &u.Name, &site, &at, &done, &results); err != nil {
-			return u, err
-		}
-		u.Site, u.At, u.Done = orNil(site), sqlstore.Time(at), timeOrNil(done)
-		return u, json.Unmarshal(results, &u.Results)
-	})
+	rows, err := r.db.Read().QueryContext(ctx, uploadRows+` ORDER BY at, id`)
+	return collect(rows, err, func(rows *sql.Rows) (Upload, error) { return scanUpload(rows) })
+}
+
+// Upload is one of them; ErrNotFound also after retention took it away.
+func (r *Registry) Upload(ctx context.Context, id string) (Upload, error) {
+	u, err := scanUpload(r.db.Read().QueryRowContext(ctx, uploadRows+` WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, fmt.Errorf("upload %q: %w", id, ErrNotFound)
+	}
+	return u, sqlstore.Explain(err)
 }

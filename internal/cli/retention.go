@@ -45,7 +45,7 @@ func (a *app) showRetention(ctx context.Context, reg *registry.Registry) error {
 			}
 			return fmt.Sprintf("%d days", n)
 		}
-		fmt.Fprintf(w, "exposures never matched  %s\nhits                     %s\ncaptures without a case  %s\n", days(keep.Exposures), days(keep.Hits), days(keep.Captures))
+		fmt.Fprintf(w, "exposures never matched  %s\nhits                     %s\ncaptures without a case  %s\nuploads                  %s\n", days(keep.Exposures), days(keep.Hits), days(keep.Captures), days(keep.Uploads))
 		if ran != nil {
 			fmt.Fprintf(w, "looked through           %s\n", stamp(*ran))
 		}
@@ -70,14 +70,15 @@ func (a *app) retentionSet() *cobra.Command {
 	cmd.Flags().IntVar(&to.Exposures, "exposures", 0, "exposures of decoys of which nothing was ever found")
 	cmd.Flags().IntVar(&to.Hits, "hits", 0, "hits")
 	cmd.Flags().IntVar(&to.Captures, "captures", 0, "bytes found on sites on which nobody is attributed; their hashes stay")
+	cmd.Flags().IntVar(&to.Uploads, "uploads", 0, "what came of files given to workers (jobs trace, the API)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		for _, name := range []string{"exposures", "hits", "captures"} {
+		for _, name := range []string{"exposures", "hits", "captures", "uploads"} {
 			if n, err := cmd.Flags().GetInt(name); err != nil || n < 0 {
 				return usagef("--%s must be 0 days (for ever) or more", name)
 			}
 		}
 		if cmd.Flags().NFlag() == 0 {
-			return usagef("say --exposures, --hits or --captures")
+			return usagef("say --exposures, --hits, --captures or --uploads")
 		}
 		return nil
 	}
@@ -94,6 +95,9 @@ func (a *app) retentionSet() *cobra.Command {
 		}
 		if !cmd.Flags().Changed("captures") {
 			to.Captures = keep.Captures
+		}
+		if !cmd.Flags().Changed("uploads") {
+			to.Uploads = keep.Uploads
 		}
 		if err := reg.SetRetention(ctx, to); err != nil {
 			return err
@@ -115,7 +119,7 @@ which ones went and verifies as before.`,
 				return err
 			}
 			a.emit(run, func(w io.Writer) {
-				fmt.Fprintf(w, "gone: %d exposures, %d hits, %d captures\n", run.Exposures, run.Hits, run.Captures)
+				fmt.Fprintf(w, "gone: %d exposures, %d hits, %d captures, %d uploads\n", run.Exposures, run.Hits, run.Captures, run.Uploads)
 			})
 			return nil
 		}),

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -51,38 +50,6 @@ func (c *Console) readAPI(api huma.API) {
 			site, err := c.reg.Watch(ctx, in.Body.Site)
 			return &struct{ Body watchAnswer }{watchAnswer{site}}, c.problem(ctx, err)
 		})
-}
-
-// traceAPI lets an analyst bring a picture. It stores nothing and answers
-// nothing below 64 bits, so that it is no help in spoiling a ring.
-func (c *Console) traceAPI(api huma.API) {
-	op := operation(http.MethodPost, "/v1/trace", "trace", "Find which account's copy a picture descends from", Analyst)
-	op.Description = "The body is the picture. Rate-limited per key and logged."
-	op.MaxBodyBytes, op.BodyReadTimeout = 20<<20, time.Minute
-	op.Errors = append(op.Errors, http.StatusTooManyRequests)
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
-		"image/*":                  {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
-	}}
-	huma.Register(api, op, func(ctx context.Context, in *struct{ RawBody []byte }) (*struct{ Body []registry.TraceResult }, error) {
-		key, _ := keyOf(ctx)
-		if !c.traces.allow(key.ID) {
-			return nil, huma.Error429TooManyRequests("too many traces with this key; one in two seconds, bursts of ten")
-		}
-		sum := sha256.Sum256(in.RawBody)
-		name := "upload-" + hex.EncodeToString(sum[:6])
-		results, err := c.reg.Trace(ctx, registry.TraceRequest{Name: name, Data: in.RawBody, CapturedAt: time.Now().UTC()})
-		c.log.InfoContext(ctx, "trace", "key", key.ID, "sha256", hex.EncodeToString(sum[:]), "results", len(results), "error", err)
-		if err != nil {
-			return nil, huma.Error422UnprocessableEntity(err.Error())
-		}
-		for i := range results {
-			if results[i].Verdict == registry.VerdictProbable {
-				results[i].Verdict = registry.VerdictMarked
-			}
-		}
-		return &struct{ Body []registry.TraceResult }{results}, nil
-	})
 }
 
 // The events of /v1/events.

@@ -212,8 +212,45 @@ func TestServeTellsTheWholeStory(t *testing.T) {
 	if a := traced[0].Accounts; traced[0].Verdict != registry.VerdictAttributed || len(a) != 1 || a[0].Account != "alice & <b>" {
 		t.Fatalf("trace: %+v", traced[0])
 	}
+	s.upload(analyst, picture)
 	s.find("clone.example", picture)
 	s.readPages("clone.example", "alice & <b>")
+}
+
+// upload lets a worker trace alice's picture, and waits for what comes of it.
+func (s *shop) upload(key string, picture []byte) {
+	s.t.Helper()
+	var added struct{ Upload string }
+	if code := s.call("POST", "/v1/uploads", key, picture, &added); code != 202 || added.Upload == "" {
+		s.t.Fatalf("upload: %d %+v", code, added)
+	}
+	var u registry.Upload
+	for end := time.Now().Add(60 * time.Second); u.Done == nil; time.Sleep(20 * time.Millisecond) { // a worker looks every second
+		if code := s.call("GET", "/v1/uploads/"+added.Upload, key, nil, &u); code != 200 || time.Now().After(end) {
+			s.t.Fatalf("upload: %d %+v", code, u)
+		}
+	}
+	if len(u.Results) != 1 || len(u.Results[0].Accounts) != 1 || u.Results[0].Accounts[0].Account != "alice & <b>" {
+		s.t.Fatalf("upload: %+v", u)
+	}
+	// What came of it goes when it is old.
+	reg, err := registry.Open(s.t.Context(), s.dir, registry.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer reg.Close()
+	if _, err := reg.Retain(s.t.Context(), time.Now().AddDate(0, 0, 29)); err != nil {
+		s.t.Fatal(err)
+	}
+	if code := s.call("GET", "/v1/uploads/"+added.Upload, key, nil, &u); code != 200 {
+		s.t.Errorf("after 29 days: %d", code)
+	}
+	if _, err := reg.Retain(s.t.Context(), time.Now().AddDate(0, 0, 31)); err != nil {
+		s.t.Fatal(err)
+	}
+	if code := s.call("GET", "/v1/uploads/"+added.Upload, key, nil, nil); code != 404 {
+		s.t.Errorf("after 31 days: %d", code)
+	}
 }
 
 func (s *shop) shown(key, account, decoy string) copyJSON {
@@ -357,6 +394,9 @@ func TestRolesAndBadRequests(t *testing.T) {
 		{"POST", "/v1/keys", s.token, map[string]string{"role": "king"}, 422},
 		{"POST", "/v1/trace", reader, []byte("x"), 403},
 		{"POST", "/v1/trace", s.token, []byte("no picture"), 422},
+		{"POST", "/v1/uploads", reader, []byte("x"), 403},
+		{"POST", "/v1/uploads", s.token, []byte{}, 400},
+		{"GET", "/v1/uploads/upload-none", s.token, nil, 404},
 		{"POST", "/v1/accounts", platform, []map[string]string{{"account": "a"}, {"account": "a", "session": "s"}}, 200},
 		{"POST", "/v1/accounts", platform, map[string]string{"account": ""}, 422},
 		{"POST", "/v1/exposures", platform, map[string]string{"decoy": "x"}, 422},
@@ -539,7 +579,7 @@ func TestOpenAPIDescribesEveryCall(t *testing.T) {
 	if code := s.call("GET", "/openapi.json", "", nil, &doc); code != 200 {
 		t.Fatal(code)
 	}
-	for _, want := range strings.Fields("post:/v1/accounts post:/v1/exposures get:/v1/decoys post:/v1/decoys get:/v1/sites post:/v1/sites get:/v1/sightings get:/v1/hits get:/v1/attributions post:/v1/trace get:/v1/events") {
+	for _, want := range strings.Fields("post:/v1/accounts post:/v1/exposures get:/v1/decoys post:/v1/decoys get:/v1/sites post:/v1/sites get:/v1/sightings get:/v1/hits get:/v1/attributions post:/v1/trace post:/v1/uploads get:/v1/uploads/{upload} get:/v1/events") {
 		method, path, _ := strings.Cut(want, ":")
 		if doc.Paths[path][method].OperationID == "" {
 			t.Errorf("%s is not described", want)
