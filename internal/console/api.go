@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"birdring/registry"
+	"birdring/registry/sqlstore"
 )
 
 // api registers the HTTP API v1 and its description at /openapi.json.
@@ -89,6 +90,9 @@ func (c *Console) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict(err.Error())
 	}
 	c.log.ErrorContext(ctx, "api", "error", err)
+	if errors.Is(err, sqlstore.ErrUnknown) {
+		return huma.Error503ServiceUnavailable("the database went away while this was stored: it is not known whether it was; look before sending it again")
+	}
 	return huma.Error503ServiceUnavailable("this could not be stored or read; nothing was done, try again later")
 }
 
