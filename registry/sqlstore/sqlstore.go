@@ -29,11 +29,15 @@
 // their only index, and the names of surfaces stand in a table of their own: what
 // is asked by viewer looks each decoy up, what is asked by time reads all, and
 // how many there were in an hour is counted in exposure_hours.
-// CockroachDB, YugabyteDB and Citus speak PostgreSQL's protocol; nothing was
-// run on them. By their documents: CockroachDB takes the types, upserts,
-// RETURNING, FOR UPDATE and partial indexes, takes COLLATE "C" for no collation
-// and makes identity columns of unordered numbers; YugabyteDB takes all of it;
-// Citus wants exposures distributed by viewer, the rest as reference tables.
+//
+// CockroachDB, YugabyteDB and Citus speak PostgreSQL's protocol; nothing was run
+// on them, of which Debian packages none. By their documents: CockroachDB takes
+// the types, upserts, RETURNING, FOR UPDATE and partial indexes, takes COLLATE "C"
+// for no collation and makes identity columns of unordered numbers; YugabyteDB
+// takes all of it; Citus wants exposures distributed by viewer, the rest as
+// reference tables. Beside CockroachDB jobs need a PostgreSQL of their own, since
+// River declines it, and nothing keeps a second server out: its session locks
+// (Lock) are stubs (cockroachdb/cockroach#13546, #169981).
 package sqlstore
 
 import (
