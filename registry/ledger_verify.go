@@ -391,31 +391,3 @@ func (v *verifier) count(sums map[bucket]*sum, e *ledger.Entry) error {
 	s.add(sha256.Sum256(append(v.seed[:], v.body(e)...)))
 	return nil
 }
-
-// readRows visits every row of the registry as an entry.
-func (v *verifier) readRows(visit func(e *ledger.Entry) error) error {
-	for _, c := range rowClasses {
-		if err := v.readClass(c, visit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *verifier) readClass(c rowClass, visit func(e *ledger.Entry) error) error {
-	rows, err := v.tx.QueryContext(v.ctx, c.query)
-	if err != nil {
-		return sqlstore.Explain(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e, err := c.scan(v.b, rows)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", c.class, err)
-		}
-		if err := visit(&e); err != nil {
-			return err
-		}
-	}
-	return sqlstore.Explain(rows.Err())
-}
