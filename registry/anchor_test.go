@@ -18,6 +18,7 @@ import (
 // there; a square out of a copy under heavy noise is recognised, a picture that is not the
 // decoy's is not.
 func TestTracePageDecoy(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	r, _ := fresh(t)
 	from := photos(t, 3)

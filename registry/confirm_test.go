@@ -53,8 +53,7 @@ func crawlerNames(t *testing.T) *net.Resolver {
 // Hits that call themselves a crawler wait until its name is asked for; a false one
 // loses its class. What a hit's time looks like is told beside it.
 func TestConfirmHits(t *testing.T) {
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	offered := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "alice", Decoy: d.ID, Surface: "profile", Kind: registry.Offered, At: offered}})
 	if err != nil {
@@ -108,8 +107,7 @@ func TestHitsHavePlaces(t *testing.T) {
 	if err := rules.Locate(testPlaces(t)); err != nil {
 		t.Fatal(err)
 	}
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	_, dir, d := oneDecoy(t)
 	again := open(t, dir, registry.Options{Visit: rules})
 	for i, addr := range []string{"203.0.113.1:80", "192.0.2.1:80"} {
 		one := hit(i, beacon.KindLink, canary.Token{Kind: canary.KindLink, Object: d.Num, Viewer: canary.FirstViewer})

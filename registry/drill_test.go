@@ -17,8 +17,7 @@ import (
 
 // A drill tells a chain that works from one that mixes viewers up or changes bytes.
 func TestDrill(t *testing.T) {
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	copyFor := func(path string) ([]byte, canary.Token) {
 		token, ok := beacon.TokenIn(r.Keyring(), path)
 		if !ok {
@@ -94,6 +93,7 @@ func TestDrill(t *testing.T) {
 
 // The neutral copies lie where the platform can serve them, and are nobody's.
 func TestExportNeutral(t *testing.T) {
+	t.Parallel()
 	r, dir := fresh(t)
 	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 2})[0]
 	out := filepath.Join(t.TempDir(), "neutral")

@@ -15,6 +15,7 @@ const alsoOnPostgres = `^Test(ExposeIsAll|FetchedIs|ImportExposures|Numbers|Pers
 
 // TestOnPostgres runs them again, in a process of their own, on PostgreSQL.
 func TestOnPostgres(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	if onPostgres() {
 		t.Skip("this is it")

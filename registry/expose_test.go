@@ -48,8 +48,7 @@ func TestExposeRecordsAndHandsOutTheCopy(t *testing.T) {
 }
 
 func TestExposeIsAllOrNothing(t *testing.T) {
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	for name, bad := range map[string]registry.Exposure{
 		"unknown decoy":   {Account: "a", Decoy: "d-nobody"},
 		"no account":      {Decoy: d.ID},
@@ -127,8 +126,7 @@ func TestVisibleFollowsTheCoin(t *testing.T) {
 // Many goroutines and two processes' worth of connections: numbers are dense and
 // given once, nothing is lost.
 func TestNumbersUnderConcurrency(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	regs := []*registry.Registry{r, open(t, dir, registry.Options{}), open(t, dir, registry.Options{})}
 	const workers, accounts = 24, 60
 	var wg sync.WaitGroup
@@ -179,8 +177,7 @@ func TestNumbersUnderConcurrency(t *testing.T) {
 }
 
 func TestFetchedIsAnExposure(t *testing.T) {
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	v, err := r.Number(t.Context(), "alice", "")
 	if err != nil {
 		t.Fatal(err)
@@ -210,8 +207,7 @@ func TestFetchedIsAnExposure(t *testing.T) {
 }
 
 func TestRendition(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	a, err := r.Rendition(nil, d.Avatar, 70000)
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,7 @@ func testContext(t *testing.T) (context.Context, context.CancelFunc) {
 // goes on.
 func TestDiskFull(t *testing.T) {
 	onlySQLite(t) // PostgreSQL's disk fills up in sqlstore's tests
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	if err := r.LimitPages(1); err != nil { // SQLite takes it as "no more than now"
 		t.Fatal(err)
 	}
@@ -134,8 +133,7 @@ func exposeForEver(dir, database, decoy string) error {
 // Killed at random moments, while another process writes: what was acknowledged
 // is there, once, and numbers stay dense.
 func TestKill(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	rounds := 8
 	if testing.Short() {
 		rounds = 2

@@ -12,22 +12,30 @@ import (
 	"birdring/registry"
 )
 
-// ladder plants one photo in three sizes and shows it to alice and a crowd.
+var (
+	ladders template
+	rungs   []registry.Planted // of every ladder
+)
+
+// ladder is one photo in three sizes, shown to a crowd.
 func ladder(t *testing.T) (r *registry.Registry, decoy string, sizes []registry.PlantedPhoto) {
 	t.Helper()
 	testkit.Long(t)
-	r, _ = fresh(t)
-	all, err := r.Plant(t.Context(), registry.PlantRequest{Decoys: 1, PerDecoy: 1, Photos: smalls(t, 1), Sizes: []int{150, 480, 320}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	crowd(t, r, 20, all[0].Decoy)
-	return r, all[0].Decoy.ID, all[0].Photos
+	dir := ladders.copy(t, func(r *registry.Registry) {
+		var err error
+		rungs, err = r.Plant(t.Context(), registry.PlantRequest{Decoys: 1, PerDecoy: 1, Photos: smalls(t, 1), Sizes: []int{150, 480, 320}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd(t, r, 20, rungs[0].Decoy)
+	})
+	return open(t, dir, registry.Options{}), rungs[0].Decoy.ID, rungs[0].Photos
 }
 
 // Each size is a picture of one group with its own ring; a decoy has as many
 // photos as it had, and the largest sizes stand in its posts.
 func TestSizesAreOneGroup(t *testing.T) {
+	t.Parallel()
 	r, id, sizes := ladder(t)
 	if len(sizes) != 3 || sizes[0].Width != 480 || sizes[1].Width != 320 || sizes[2].Width != 150 {
 		t.Fatalf("%+v", sizes)
@@ -67,6 +75,7 @@ func TestSizesAreOneGroup(t *testing.T) {
 // as much as the size it is, less the logarithm of how many there are - not the
 // most of them, nor all together.
 func TestOneFileIsAveragedOverItsGroup(t *testing.T) {
+	t.Parallel()
 	r, id, sizes := ladder(t)
 	at := time.Now().Add(-time.Hour)
 	for i, s := range sizes[:2] {

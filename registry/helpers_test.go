@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -20,11 +21,12 @@ import (
 	"birdring/registry"
 )
 
-// fresh makes a registry and opens it.
+var blanks template
+
+// fresh is an empty registry, whose keys others have too.
 func fresh(t testing.TB) (*registry.Registry, string) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
-	makeRegistry(t, dir)
+	dir := blanks.copy(t, func(*registry.Registry) {})
 	return open(t, dir, registry.Options{}), dir
 }
 
@@ -100,8 +102,20 @@ func photoBytes(name string, data []byte) registry.Photo {
 	return registry.Photo{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
+// drawn are the files of small pictures, by seed.
+var drawn sync.Map
+
 // small is a picture that takes a ring quickly: texture of few pixels.
 func small(t testing.TB, seed uint64) registry.Photo {
+	t.Helper()
+	data, ok := drawn.Load(seed)
+	if !ok {
+		data, _ = drawn.LoadOrStore(seed, drawSmall(t, seed))
+	}
+	return photoBytes(fmt.Sprintf("small-%d.png", seed), data.([]byte))
+}
+
+func drawSmall(t testing.TB, seed uint64) []byte {
 	t.Helper()
 	const w, h = 480, 360
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -129,7 +143,7 @@ func small(t testing.TB, seed uint64) registry.Photo {
 	if err := png.Encode(&buf, img); err != nil {
 		t.Fatal(err)
 	}
-	return photoBytes(fmt.Sprintf("small-%d.png", seed), buf.Bytes())
+	return buf.Bytes()
 }
 
 func smalls(t testing.TB, n int) []registry.Photo {
@@ -155,6 +169,73 @@ func planted(t testing.TB, r *registry.Registry, q registry.PlantRequest) []cana
 		out = append(out, p.Decoy)
 	}
 	return out
+}
+
+// template is a registry that is made once; tests get copies: planting is slow.
+type template struct {
+	once     sync.Once
+	files    map[string][]byte
+	database string // on PostgreSQL
+}
+
+// copy returns the folder of a copy, made with plant by who comes first.
+func (m *template) copy(t testing.TB, plant func(r *registry.Registry)) (dir string) {
+	t.Helper()
+	m.once.Do(func() {
+		dir := filepath.Join(t.TempDir(), "data")
+		makeRegistry(t, dir)
+		r, err := registry.Open(t.Context(), dir, registry.Options{Database: databaseOf(dir)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.database = databaseOf(dir)
+		plant(r)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m.files = map[string][]byte{}
+		err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			m.files[name], err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	dir = t.TempDir()
+	for name, data := range m.files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.database != "" {
+		databases.Store(dir, testkit.PostgresCopy(t, m.database))
+	}
+	return dir
+}
+
+var plots template
+
+// oneDecoy is a registry with one shared decoy of one picture.
+func oneDecoy(t testing.TB) (*registry.Registry, string, canary.Decoy) {
+	t.Helper()
+	dir := plots.copy(t, func(r *registry.Registry) { planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1}) })
+	r := open(t, dir, registry.Options{})
+	all, err := r.Decoys(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d decoys, %v", len(all), err)
+	}
+	return r, dir, all[0]
 }
 
 // rows collects a listing.

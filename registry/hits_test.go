@@ -28,8 +28,7 @@ func hit(i int, kind string, token canary.Token) beacon.Hit {
 }
 
 func TestIngestIsExactlyOnce(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	v, err := r.Number(t.Context(), "alice", "")
 	if err != nil {
 		t.Fatal(err)

@@ -85,8 +85,7 @@ func TestImportNamesTheBadLine(t *testing.T) {
 }
 
 func FuzzImportExposures(f *testing.F) {
-	r, _ := fresh(f)
-	d := planted(f, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(f)
 	f.Add("account,decoy,time\na," + d.ID + ",2026-11-24T08:00:00Z\n")
 	f.Add("a,b,c,d\n\"")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -133,8 +132,7 @@ func BenchmarkImport(b *testing.B) {
 
 // Exposures of one decoy by callers at once, each on disk before it returns.
 func BenchmarkExpose(b *testing.B) {
-	r, _ := fresh(b)
-	d := planted(b, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(b)
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {

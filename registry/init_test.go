@@ -89,7 +89,8 @@ func TestInitAfterAnInterruptedOne(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	onlySQLite(t)
 	_, dir := fresh(t)
-	_, other := fresh(t)
+	other := filepath.Join(t.TempDir(), "other")
+	makeRegistry(t, other) // with keys of its own
 
 	t.Run("no registry", func(t *testing.T) {
 		_, err := registry.Open(t.Context(), t.TempDir(), registry.Options{})

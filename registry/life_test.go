@@ -13,6 +13,7 @@ import (
 )
 
 func TestLifeOfADecoy(t *testing.T) {
+	t.Parallel()
 	r, _ := fresh(t)
 	ctx := t.Context()
 	all := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 1, Share: 1})

@@ -49,8 +49,7 @@ func counted(t *testing.T, r *registry.Registry) (n int64) {
 // closed and opened in between; the edge's clock is set back by an hour: every
 // record is stored once.
 func TestParcelsAreTakenInExactlyOnce(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	v, err := r.Number(t.Context(), "alice", "")
 	if err != nil {
 		t.Fatal(err)
@@ -139,8 +138,7 @@ func TestParcelsAreTakenInExactlyOnce(t *testing.T) {
 // A message that is no parcel, and links to what nobody planted, are alarms; what
 // is beside them is stored.
 func TestUnreadableParcelsAreAlarms(t *testing.T) {
-	r, _ := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, _, d := oneDecoy(t)
 	j, err := journal.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -163,8 +161,7 @@ func TestUnreadableParcelsAreAlarms(t *testing.T) {
 
 // What is told is told until the stream took it, and only while it is wanted.
 func TestTellsHitsUntilTheyAreSent(t *testing.T) {
-	r, dir := fresh(t)
-	d := planted(t, r, registry.PlantRequest{Decoys: 1, PerDecoy: 1})[0]
+	r, dir, d := oneDecoy(t)
 	link := canary.Token{Kind: canary.KindLink, Object: d.Num, Viewer: 70_000}
 	report := func(i int) {
 		t.Helper()

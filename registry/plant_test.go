@@ -25,6 +25,7 @@ import (
 var opaque = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
 func TestPlant(t *testing.T) {
+	t.Parallel()
 	r, dir := fresh(t)
 	files := smalls(t, 7)
 	var steps []int
@@ -78,6 +79,7 @@ func TestPlant(t *testing.T) {
 }
 
 func TestPlantRefusesByName(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	r, dir := fresh(t)
 	first := small(t, 1)

@@ -2,20 +2,15 @@ package registry_test
 
 import (
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"birdring/canary"
 	"birdring/canary/ring"
-	"birdring/internal/testkit"
 	"birdring/registry"
 )
 
@@ -79,56 +74,14 @@ type stage struct {
 	token  string // of the console, once it was served
 }
 
-// planting is slow: every stage is a copy of one planted once, with four shared
-// decoys of one picture that sixty accounts were shown.
-var (
-	stageOnce  sync.Once
-	stageFiles = map[string][]byte{}
-
-	stageDatabase string // on PostgreSQL
-)
+// stages have four shared decoys of one picture that sixty accounts were shown.
+var stages template
 
 func newStage(t testing.TB, pictures int) *stage {
 	t.Helper()
-	stageOnce.Do(func() {
-		dir := filepath.Join(t.TempDir(), "data")
-		makeRegistry(t, dir)
-		r, err := registry.Open(t.Context(), dir, registry.Options{Database: databaseOf(dir)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stageDatabase = databaseOf(dir)
+	dir := stages.copy(t, func(r *registry.Registry) {
 		crowd(t, r, 60, planted(t, r, registry.PlantRequest{Decoys: 4, PerDecoy: 1, Share: 1})...)
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-		err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			name, err := filepath.Rel(dir, path)
-			if err != nil {
-				return err
-			}
-			stageFiles[name], err = os.ReadFile(path)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	})
-	dir := t.TempDir()
-	for name, data := range stageFiles {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if stageDatabase != "" {
-		databases.Store(dir, testkit.PostgresCopy(t, stageDatabase))
-	}
 	s := &stage{Registry: open(t, dir, registry.Options{}), at: time.Now().Add(time.Hour)}
 	for _, d := range decoysOf(t, s)[:pictures] {
 		s.photos = append(s.photos, d.Avatar)
@@ -280,6 +233,7 @@ func TestMixedCopiesNameTheCoalition(t *testing.T) {
 // A personal decoy's handle and an account's link found on a page are factors of
 // their own; without them the same picture says less.
 func TestHandlesAndLinksAreFactors(t *testing.T) {
+	t.Parallel()
 	r, _ := fresh(t)
 	decoys := planted(t, r, registry.PlantRequest{Personal: 1, Decoys: 1, Share: 1, PerDecoy: 1})
 	crowd(t, r, 20, decoys[0])
@@ -344,6 +298,7 @@ func TestHandlesAndLinksAreFactors(t *testing.T) {
 // A handle names its account only if it is spelled as it was drawn and was no secret
 // told before: a decoy that was burnt is still found, by its pictures.
 func TestHandleProvesWhileItIsSecret(t *testing.T) {
+	t.Parallel()
 	r, _ := fresh(t)
 	mine := planted(t, r, registry.PlantRequest{Personal: 1, PerDecoy: 1})[0]
 	copies, err := r.Expose(t.Context(), []registry.Exposure{{Account: "mole", Decoy: mine.ID, Surface: "profile"}})

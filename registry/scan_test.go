@@ -49,9 +49,10 @@ func scan(t testing.TB, r *registry.Registry, address string) ([]registry.ScanSi
 }
 
 func TestScan(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	r, _ := fresh(t)
-	decoys := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 3, Stories: 1, Photos: photos(t, 6), StoryLife: time.Millisecond})
+	decoys := planted(t, r, registry.PlantRequest{Decoys: 2, PerDecoy: 3, Stories: 1, Photos: append(photos(t, 3), smalls(t, 3)...), StoryLife: time.Millisecond})
 	crowd(t, r, 30, decoys...)
 	d := decoys[0]
 	mine := pictures(t, r, d.ID)
@@ -147,7 +148,7 @@ func storyOf(t testing.TB, r *registry.Registry, decoy, photo string) bool {
 func TestProbe(t *testing.T) {
 	testkit.Long(t)
 	r, _ := fresh(t)
-	dark := planted(t, r, registry.PlantRequest{Dark: 3, PerDecoy: 2})
+	dark := planted(t, r, registry.PlantRequest{Dark: 3, PerDecoy: 1})
 	shown := true
 	media := map[string][]byte{}
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

@@ -133,8 +133,9 @@ func pictures(t testing.TB, r *registry.Registry, decoy string) (out []string) {
 
 // One registry serves all of these: planting is the slow part.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
-	r, decoys := bed(t, photos(t, 4))
+	r, decoys := bed(t, append(photos(t, 2), smalls(t, 2)...))
 	d := decoys[0]
 	photo := pictures(t, r, d.ID)[1]
 	copyOf := served(t, r, "mole", "", d.ID, photo, time.Time{})
@@ -240,6 +241,7 @@ func TestTrace(t *testing.T) {
 }
 
 func TestSiteEvidence(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	r, decoys := bed(t, smalls(t, 4))
 	site := "clone.example"
