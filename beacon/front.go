@@ -125,7 +125,14 @@ type frontBuffer struct {
 	in      []byte
 	ids     *hitIDs
 	request frontRequest
+
+	remote      string    // address of the requester
+	read, write time.Time // until when either may take
 }
+
+// slack is how much longer than its limit a step may take: a deadline that is set
+// for every step costs more than the rest of what is done about it.
+const slack = 2 * time.Second
 
 // conn answers the requests of one connection until it ends or is handed over.
 func (f *Front) conn(c net.Conn) {
@@ -153,6 +160,7 @@ func (f *Front) conn(c net.Conn) {
 	if b.ids == nil {
 		b.ids = newHitIDs()
 	}
+	b.remote, b.read, b.write = raw.RemoteAddr().String(), time.Time{}, time.Time{}
 	n := 0 // bytes of b.in that are read
 	for first := true; ; first = false {
 		end, err := f.head(c, b, &n, first)
@@ -189,8 +197,11 @@ func (f *Front) head(c net.Conn, b *frontBuffer, n *int, first bool) (end int, e
 			return -1, nil
 		}
 		looked = max(0, *n-3)
-		if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
-			return 0, err
+		if until := time.Now().Add(limit); limit != idleTime || until.After(b.read) {
+			b.read = until.Add(slack)
+			if err := c.SetReadDeadline(b.read); err != nil {
+				return 0, err
+			}
 		}
 		f.mu.Lock()
 		ending := f.ending
@@ -353,8 +364,8 @@ func (f *Front) answer(c net.Conn, b *frontBuffer) bool {
 	} else if kind == KindPicture {
 		hit.Kind, hit.Bytes = KindFetch, len(data)
 	}
-	hit.Addr, hit.Via = f.beacon.forwarded(c.RemoteAddr().String(), r.via)
-	hit.Self = f.beacon.Self != nil && f.beacon.Self(&http.Request{Method: hit.Method, RemoteAddr: c.RemoteAddr().String(), Header: http.Header{"User-Agent": {r.agent}}})
+	hit.Addr, hit.Via = f.beacon.forwarded(b.remote, r.via)
+	hit.Self = f.beacon.Self != nil && f.beacon.Self(&http.Request{Method: hit.Method, RemoteAddr: b.remote, Header: http.Header{"User-Agent": {r.agent}}})
 	err := f.beacon.Record(context.Background(), hit)
 	f.beacon.Stats.recorded(1, err)
 	var header [room]byte
@@ -370,7 +381,7 @@ func (f *Front) answer(c net.Conn, b *frontBuffer) bool {
 		if !r.head {
 			h = append(h, text...)
 		}
-		f.send(c, r, h)
+		f.send(c, b, now, h)
 		return true
 	}
 	h = append(h, "HTTP/1.1 200 OK\r\n"...)
@@ -395,23 +406,27 @@ func (f *Front) answer(c net.Conn, b *frontBuffer) bool {
 	h = append(h, "\r\n\r\n"...)
 	count.end(Answered)
 	if r.head {
-		f.send(c, r, h)
+		f.send(c, b, now, h)
 		return true
 	}
 	copy(out[room-len(h):], h)
-	f.send(c, r, out[room-len(h):])
+	f.send(c, b, now, out[room-len(h):])
 	return true
 }
 
 // send writes the whole answer at once.
-func (f *Front) send(c net.Conn, r *frontRequest, m []byte) {
-	err := c.SetWriteDeadline(time.Now().Add(writeTime))
+func (f *Front) send(c net.Conn, b *frontBuffer, now time.Time, m []byte) {
+	var err error
+	if until := now.Add(writeTime); until.After(b.write) {
+		b.write = until.Add(slack)
+		err = c.SetWriteDeadline(b.write)
+	}
 	if err == nil {
 		_, err = c.Write(m)
 	}
 	if err != nil {
 		f.beacon.Stats.HTTP.unsent.Add(1)
-		r.failed = true
+		b.request.failed = true
 	}
 }
 

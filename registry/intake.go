@@ -59,7 +59,8 @@ func (f *folding) forget() { f.rows, f.before = nil, nil }
 
 // intake stores hits inside one transaction.
 type intake struct {
-	ctx     context.Context
+	asked   context.Context // by whom: between two hits it is looked whether it has ended
+	ctx     context.Context // of statements, and never ends: for one that may, the driver of SQLite starts a goroutine each time
 	tx      *sql.Tx
 	w       *world
 	book    *book
@@ -86,7 +87,7 @@ func (r *Registry) newIntake(ctx context.Context, tx *sql.Tx, w *world, f *foldi
 	if err != nil {
 		return nil, errors.Join(err, stmt.Close())
 	}
-	return &intake{ctx: ctx, tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey]visit.Guess{}, insert: stmt, folding: f, tell: tell}, nil
+	return &intake{asked: ctx, ctx: context.WithoutCancel(ctx), tx: tx, w: w, book: r.book, ours: r.publicURL, visit: r.visit, guesses: map[guessKey]visit.Guess{}, insert: stmt, folding: f, tell: tell}, nil
 }
 
 // record stores one record of the journal. One that cannot be read is kept as the
@@ -101,6 +102,9 @@ func (in *intake) record(rec []byte) error {
 
 // hit stores a hit, or counts it as a repeat, and what follows from it.
 func (in *intake) hit(h beacon.Hit) error {
+	if err := in.asked.Err(); err != nil {
+		return err
+	}
 	if h.ID == "" {
 		return fmt.Errorf("hit %w: it has no id", ErrInvalid)
 	}
