@@ -201,7 +201,7 @@ func (r *Registry) insertPrepared(ctx context.Context, tx *sql.Tx, rows []*shown
 // insertStaged has PostgreSQL COPY exposures into a table of this transaction,
 // which may hold the same one twice, and moves what is new from there.
 func (r *Registry) insertStaged(ctx context.Context, tx *sql.Tx, rows []*shown) (int64, error) {
-	if _, err := tx.ExecContext(ctx, `CREATE TEMPORARY TABLE arriving (decoy int, viewer bigint, at bigint, surface int) ON COMMIT DROP`); err != nil {
+	if _, err := tx.ExecContext(ctx, `CREATE TEMPORARY TABLE arriving (decoy bigint, viewer bigint, at bigint, surface int) ON COMMIT DROP`); err != nil {
 		return 0, err
 	}
 	columns := []string{"decoy", "viewer", "at", "surface"}

@@ -129,6 +129,13 @@ func fromVersion(t *testing.T, target string, version int64, want string) {
 			t.Errorf("version %d: %s: %d, want %d", version, query, n, want)
 		}
 	}
+	// The highest numbers that tokens name can be shown.
+	execute(t, target,
+		`INSERT INTO decoys (num, id, kind, handle, fold, handle_millibits, share, persona, planted_at) VALUES (4294967295, 'last', 'shared', 'last', 'last', 1, 0.25, '{}', 1)`,
+		`INSERT INTO exposures (decoy, viewer, at, surface, picture) SELECT 4294967295, 65536, 6, min(num), 4294967295 FROM surfaces`)
+	if n := number(t, d, `SELECT count(*) FROM exposures WHERE decoy = 4294967295 AND picture = 4294967295`); n != 1 {
+		t.Errorf("version %d: %d exposures of the last decoy", version, n)
+	}
 	if n := number(t, d, `SELECT n FROM counters WHERE name = 'viewers'`); version < 7 && n != 65537 {
 		t.Errorf("version %d: the next viewer would follow %d", version, n)
 	}

@@ -14,8 +14,8 @@ func TestPartitionedExposures(t *testing.T) {
 			err := d.Write(t.Context(), func(tx *sql.Tx) error {
 				for _, statement := range []string{
 					`DROP TABLE exposures`,
-					`CREATE TABLE exposures (decoy int NOT NULL REFERENCES decoys (num), viewer bigint NOT NULL REFERENCES viewers (number), at bigint NOT NULL, surface int NOT NULL REFERENCES surfaces (num),
-						picture int NOT NULL DEFAULT 0, address text, user_agent text, sha256 bytea, PRIMARY KEY (decoy, viewer, at, surface, picture)) PARTITION BY HASH (` + by + `)`,
+					`CREATE TABLE exposures (decoy bigint NOT NULL REFERENCES decoys (num), viewer bigint NOT NULL REFERENCES viewers (number), at bigint NOT NULL, surface int NOT NULL REFERENCES surfaces (num),
+						picture bigint NOT NULL DEFAULT 0, address text, user_agent text, sha256 bytea, PRIMARY KEY (decoy, viewer, at, surface, picture)) PARTITION BY HASH (` + by + `)`,
 					`CREATE TABLE exposures_0 PARTITION OF exposures FOR VALUES WITH (MODULUS 2, REMAINDER 0)`,
 					`CREATE TABLE exposures_1 PARTITION OF exposures FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
 				} {

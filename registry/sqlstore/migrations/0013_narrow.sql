@@ -26,11 +26,11 @@ CREATE TABLE exposures (
 	viewer     INTEGER NOT NULL REFERENCES viewers (number), -- only sqlite
 	-- only postgres: viewer bigint NOT NULL,
 	at         INTEGER NOT NULL,
-	decoy      INT     NOT NULL REFERENCES decoys (num), -- only sqlite
+	decoy      INTEGER NOT NULL REFERENCES decoys (num), -- only sqlite
 	surface    INT     NOT NULL REFERENCES surfaces (num), -- only sqlite
-	-- only postgres: decoy INT NOT NULL,
+	-- only postgres: decoy bigint NOT NULL,
 	-- only postgres: surface INT NOT NULL,
-	picture    INT     NOT NULL DEFAULT 0,
+	picture    INTEGER NOT NULL DEFAULT 0,
 	address    TEXT,
 	user_agent TEXT,
 	-- only postgres: sha256 bytea
