@@ -330,7 +330,8 @@ func TestHandleProvesWhileItIsSecret(t *testing.T) {
 		}
 		return e.Parts.Handles, sightings
 	}
-	if bits, n := on(mine.Handle); bits < mine.HandleBits-12 || n != 1 {
+	// One find is worth 64 bits at most, however rare the handle.
+	if bits, n := on(mine.Handle); bits < min(mine.HandleBits, 64)-12 || n != 1 {
 		t.Errorf("plain: %.1f bits of %.1f, %d sightings", bits, mine.HandleBits, n)
 	}
 	cyrillic := strings.NewReplacer("o", "\u043e", "e", "\u0435", "a", "\u0430", "i", "\u0456", "c", "\u0441", "p", "\u0440", "x", "\u0445", "y", "\u0443", "s", "\u0455")
