@@ -68,11 +68,15 @@ sim:
 
 # Figures of handles, decoys and the matcher, one JSON line each and a sum last.
 # NAMES=FILE: real names, one a line, to fit the handle model to and judge it by.
-# HUGE=1: the matcher with ten million handles too.
+# Two ninths of them, always the same, judge and are never fitted to; TUNE=1 leaves it out, for
+# trying changes on. SEED=N: another attacker. HUGE=1: the matcher with ten million
+# handles too.
 NAMES ?=
 HUGE  ?=
+SEED  ?= 1
+TUNE  ?=
 bench-handles:
-	@BIRDRING_HUGE=$(HUGE) $(GO) run ./internal/bench/handles -names "$(NAMES)"
+	@BIRDRING_HUGE=$(HUGE) $(GO) run ./internal/bench/handles -names "$(NAMES)" -seed $(SEED) $(if $(TUNE),-tune)
 
 # DNS and HTTP beacons and ingest against NSD, nginx and SQLite in the same run.
 bench-beacon:

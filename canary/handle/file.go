@@ -16,14 +16,18 @@ import (
 // by its owner alone: whoever has it tells decoys' handles better from others.
 const (
 	fileMagic   = "BRHM"
-	fileVersion = 2
+	fileVersion = 3 // 2 has no taste; it is still written where there is none
 	maxFile     = 48 << 20
 )
 
 // Marshal writes the model's file.
 func (m *Model) Marshal() []byte {
 	w := writer{[]byte(fileMagic)}
-	w.b = append(w.b, fileVersion)
+	if m.taste != nil {
+		w.b = append(w.b, fileVersion)
+	} else {
+		w.b = append(w.b, fileVersion-1)
+	}
 	r := m.rules
 	for _, s := range []string{r.Name, r.Separators, r.Inner, r.Last} {
 		w.text(s)
@@ -39,22 +43,33 @@ func (m *Model) Marshal() []byte {
 			w.number(uint64(v))
 		}
 	}
-	w.number(uint64(len(m.keys)), uint64(len(m.signs)))
+	contexts := m.contexts()
+	w.number(uint64(len(contexts)), uint64(len(m.signs)))
 	last := uint64(0)
-	for i, k := range m.keys {
-		w.number(k-last, uint64(m.first[i+1]-m.first[i]))
-		last = k
+	for _, c := range contexts {
+		w.number(c.key-last, uint64(c.n))
+		last = c.key
 	}
-	w.b = append(w.b, m.signs...)
-	for _, v := range m.leave {
-		w.b = binary.LittleEndian.AppendUint16(w.b, v)
+	for _, s := range m.signs {
+		w.b = append(w.b, s.c)
 	}
-	for _, v := range m.weights {
-		w.b = binary.LittleEndian.AppendUint16(w.b, v)
+	for _, c := range contexts {
+		w.b = binary.LittleEndian.AppendUint16(w.b, c.leave)
+	}
+	for _, s := range m.signs {
+		w.b = binary.LittleEndian.AppendUint16(w.b, s.less)
 	}
 	w.number(uint64(len(m.known.bits)))
 	for _, v := range m.known.bits {
 		w.b = binary.LittleEndian.AppendUint64(w.b, v)
+	}
+	if m.taste != nil {
+		m.taste.write(&w)
+		for _, p := range m.plans {
+			for _, v := range p.scarce {
+				w.number(uint64(v))
+			}
+		}
 	}
 	sum := sha256.Sum256(w.b)
 	return append(w.b, sum[:]...)
@@ -92,8 +107,9 @@ func Parse(file []byte) (*Model, error) {
 	if !bytes.HasPrefix(file, []byte(fileMagic)) || len(file) < len(fileMagic)+1+sha256.Size {
 		return nil, errors.New("this is no handle model: make one with birdring handles fit")
 	}
-	if v := file[len(fileMagic)]; v != fileVersion {
-		return nil, fmt.Errorf("handle model has format %d, this program reads %d: fit it again with birdring handles fit", v, fileVersion)
+	version := file[len(fileMagic)]
+	if version != fileVersion && version != fileVersion-1 {
+		return nil, fmt.Errorf("handle model has format %d, this program reads %d and %d: fit it again with birdring handles fit", version, fileVersion-1, fileVersion)
 	}
 	body := file[:len(file)-sha256.Size]
 	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], file[len(body):]) {
@@ -108,15 +124,32 @@ func Parse(file []byte) (*Model, error) {
 		m.shapes[i] = r.text(maxSigns)
 	}
 	m.readPlans(&r)
-	m.readContexts(&r)
+	contexts := m.readContexts(&r)
 	m.known = &Names{make([]uint64, r.count(8))}
 	for i := range m.known.bits {
 		m.known.bits[i] = binary.LittleEndian.Uint64(r.take(8))
 	}
-	if r.bad || len(r.b) > 0 || !m.sound() {
+	for _, p := range m.plans {
+		if p == nil {
+			return nil, errDamaged
+		}
+		for i := range p.scarce {
+			p.scarce[i] = parts
+		}
+	}
+	if version == fileVersion {
+		m.taste = readTaste(&r)
+		for _, p := range m.plans {
+			for i := range p.scarce {
+				p.scarce[i] = uint32(r.below(parts + 1))
+				r.bad = r.bad || p.scarce[i] == 0
+			}
+		}
+	}
+	if r.bad || len(r.b) > 0 || !m.sound(contexts) {
 		return nil, errDamaged
 	}
-	m.index()
+	m.index(contexts)
 	for _, p := range m.plans {
 		p.sum()
 	}
@@ -141,39 +174,85 @@ func (m *Model) readPlans(r *reader) {
 	}
 }
 
-func (m *Model) readContexts(r *reader) {
+func (m *Model) readContexts(r *reader) []context {
 	keys, signs := r.count(4), r.below(1<<24)
-	if keys > 1<<22 || signs > len(r.b)/3 {
+	if keys >= 1<<22 || signs > len(r.b)/3 {
 		r.bad = true
 	}
 	if r.bad {
-		return
+		return nil
 	}
-	m.keys, m.first = make([]uint64, keys), make([]uint32, 1, keys+1)
+	contexts := make([]context, keys)
 	last, total := uint64(0), 0
-	for i := range m.keys {
+	for i := range contexts {
 		last += r.number()
-		m.keys[i] = last
-		total += r.below(len(allSigns) + 1)
-		m.first = append(m.first, uint32(total))
+		n := r.below(len(allSigns) + 1)
+		contexts[i] = context{key: last, first: uint32(total), n: uint8(n)}
+		total += n
 	}
 	if total != signs {
 		r.bad = true
-		return
+		return nil
 	}
-	m.signs = bytes.Clone(r.take(signs))
-	m.leave, m.weights = make([]uint16, keys), make([]uint16, signs)
-	for i := range m.leave {
-		m.leave[i] = binary.LittleEndian.Uint16(r.take(2))
+	m.signs = make([]sign, signs)
+	for i, c := range r.take(signs) {
+		m.signs[i].c = c
 	}
-	for i := range m.weights {
-		m.weights[i] = binary.LittleEndian.Uint16(r.take(2))
+	for i := range contexts {
+		contexts[i].leave = binary.LittleEndian.Uint16(r.take(2))
 	}
+	for i := range m.signs {
+		m.signs[i].less = binary.LittleEndian.Uint16(r.take(2))
+	}
+	return contexts
+}
+
+// write appends a taste.
+func (t *taste) write(w *writer) {
+	w.b = append(append(w.b, t.eye.pairs...), t.eye.triples...)
+	w.number(uint64(len(t.eye.pieces)))
+	for _, v := range t.eye.pieces {
+		w.b = binary.LittleEndian.AppendUint64(w.b, v)
+	}
+	w.number(uint64(len(t.trees)))
+	for i := range t.trees {
+		w.b = append(w.b, t.trees[i].feature[:]...)
+		for _, v := range t.trees[i].cut {
+			w.b = binary.LittleEndian.AppendUint16(w.b, uint16(v))
+		}
+		for _, v := range t.trees[i].leaf {
+			w.b = binary.LittleEndian.AppendUint16(w.b, uint16(v))
+		}
+	}
+}
+
+func readTaste(r *reader) *taste {
+	t := &taste{eye: eye{pairs: bytes.Clone(r.take(alphabet * alphabet)), triples: bytes.Clone(r.take(alphabet * alphabet * alphabet))}}
+	t.eye.pieces = make([]uint64, r.count(8))
+	for i := range t.eye.pieces {
+		t.eye.pieces[i] = binary.LittleEndian.Uint64(r.take(8))
+	}
+	t.trees = make([]tree, r.count(5*forks+2))
+	for i := range t.trees {
+		to := &t.trees[i]
+		for j, v := range r.take(forks) {
+			to.feature[j] = v
+			r.bad = r.bad || v >= features
+		}
+		for j := range to.cut {
+			to.cut[j] = int16(binary.LittleEndian.Uint16(r.take(2)))
+		}
+		for j := range to.leaf {
+			to.leaf[j] = int16(binary.LittleEndian.Uint16(r.take(2)))
+		}
+	}
+	r.bad = r.bad || len(t.eye.pieces) == 0
+	return t
 }
 
 // sound says whether drawing from the model comes to an end and every probability
 // is one.
-func (m *Model) sound() bool {
+func (m *Model) sound(contexts []context) bool {
 	if m.rules.sound() != nil || len(m.plans) == 0 || len(m.shapes) == 0 || len(m.shapes) > maxShapes {
 		return false
 	}
@@ -194,30 +273,32 @@ func (m *Model) sound() bool {
 	if n := len(m.known.bits); n&(n-1) != 0 {
 		return false
 	}
-	return m.plans[0].floor == 0 && m.soundContexts()
+	return m.plans[0].floor == 0 && m.soundContexts(contexts)
 }
 
-func (m *Model) soundContexts() bool {
+func (m *Model) soundContexts(contexts []context) bool {
 	whole := 0
-	for i, k := range m.keys {
+	for i := range contexts {
+		at := &contexts[i]
+		k := at.key
 		digit, level := k&8 != 0, k>>levelShift
-		if i > 0 && k <= m.keys[i-1] || level > order || m.first[i] == m.first[i+1] {
+		if i > 0 && k <= contexts[i-1].key || level > order || at.n == 0 {
 			return false
 		}
 		if level == 0 {
 			whole++
-			if int(m.first[i+1]-m.first[i]) != len(signsOf(digit)) || k != contextKey(0, 0, digit, int(k&7)) {
+			if int(at.n) != len(signsOf(digit)) || k != contextKey(0, 0, digit, int(k&7)) {
 				return false
 			}
 		}
-		total := uint32(0)
-		for at := m.first[i]; at < m.first[i+1]; at++ {
-			c, w := m.signs[at], uint32(m.weights[at])+1
-			total += w
-			if strings.IndexByte(signsOf(digit), c) < 0 || at > m.first[i] && code(c) <= code(m.signs[at-1]) ||
-				c == seam && (level > 0 && k>>4&63 == start || level == 0 && w > parts/2) {
+		total, last := uint32(0), uint64(0)
+		for _, s := range m.own(at) {
+			total += s.weight()
+			if strings.IndexByte(signsOf(digit), s.c) < 0 || code(s.c) <= last ||
+				s.c == seam && (level > 0 && k>>4&63 == start || level == 0 && s.weight() > parts/2) {
 				return false
 			}
+			last = code(s.c)
 		}
 		if total != parts {
 			return false

@@ -26,6 +26,7 @@ type Fitter struct {
 	grams    *counter
 	known    []uint64
 	held     []string  // until words are learnt from them
+	first    []string  // what a taste is learnt from
 	splitter *splitter // nil until then
 	fitted   uint64
 }
@@ -42,6 +43,9 @@ func (f *Fitter) Add(handle string) error {
 		return err
 	}
 	f.fitted++
+	if len(f.first) < tasteMost {
+		f.first = append(f.first, h)
+	}
 	shape := Shape(h)
 	f.shapes[shape]++
 	if len(f.shapes) > 4*maxShapes {
@@ -112,14 +116,29 @@ func commonest(shapes map[string]uint32, n int) map[string]uint32 {
 
 // Model makes the model of what was added. step, which may be nil, is told how far it is.
 func (f *Fitter) Model(step func(done, total int)) (*Model, error) {
-	if f.fitted < fewest {
-		return nil, fmt.Errorf("%d handles are too few to fit a model to: %d at least are needed, a million are better", f.fitted, fewest)
-	}
 	if step == nil {
 		step = func(int, int) {}
 	}
-	const steps = 1 + 3 // tables and plans
-	m := &Model{rules: f.rules, fitted: f.fitted, known: newNames(len(f.known))}
+	if len(f.first) < tasteFrom {
+		return f.model(Floors, nil, step)
+	}
+	const steps = 1 + tasteParts // of the taste
+	t, err := learnTaste(f.first, f.rules, tasteSize, func(i, _ int) { step(i, steps+modelSteps) })
+	if err != nil {
+		return nil, err
+	}
+	return f.model(Floors, t, func(i, _ int) { step(steps+i, steps+modelSteps) })
+}
+
+// modelSteps of making a model: its tables, then the plans.
+const modelSteps = 1 + 3
+
+// model makes the model with a taste, or without one, and the plans of some floors.
+func (f *Fitter) model(floors []float64, t *taste, step func(done, total int)) (*Model, error) {
+	if f.fitted < fewest {
+		return nil, fmt.Errorf("%d handles are too few to fit a model to: %d at least are needed, a million are better", f.fitted, fewest)
+	}
+	m := &Model{rules: f.rules, fitted: f.fitted, known: newNames(len(f.known)), taste: t}
 	for _, h := range f.known {
 		m.known.add(h)
 	}
@@ -127,7 +146,7 @@ func (f *Fitter) Model(step func(done, total int)) (*Model, error) {
 		f.learnWords()
 	}
 	m.weigh(f.levels())
-	step(1, steps)
+	step(1, modelSteps)
 	shapes := f.shapes
 	if len(shapes) > maxShapes {
 		shapes = commonest(shapes, maxShapes)
@@ -140,14 +159,14 @@ func (f *Fitter) Model(step func(done, total int)) (*Model, error) {
 	for _, s := range m.shapes {
 		counts = append(counts, float64(shapes[s]))
 	}
-	for i, floor := range Floors {
+	for i, floor := range floors {
 		// A floor that the platform's handles do not reach has no plan.
 		if p, err := m.plan(floor, counts); err == nil {
 			m.plans = append(m.plans, p)
 		} else if i == 0 {
 			return nil, err
 		}
-		step(2+i, steps)
+		step(2+i, modelSteps)
 	}
 	m.id = fileID(m.Marshal())
 	return m, nil
@@ -272,19 +291,18 @@ func (g entry) tally(level int) uint32 {
 // weigh makes the contexts' integer weights, and the look-up table.
 func (m *Model) weigh(levels *[order + 1][]entry) {
 	for least := uint32(1); ; least++ { // contexts seen more rarely go, until the model is small enough
-		m.gather(levels, least)
-		m.index()
+		m.index(m.gather(levels, least))
 		if m.Size() <= maxSize {
 			return
 		}
 	}
 }
 
-func (m *Model) gather(levels *[order + 1][]entry, least uint32) {
-	m.keys, m.leave, m.first, m.signs, m.weights = nil, nil, []uint32{0}, nil, nil
+func (m *Model) gather(levels *[order + 1][]entry, least uint32) (contexts []context) {
+	m.signs = nil
 	for level, grams := range levels {
 		if level == 0 {
-			m.whole(grams)
+			contexts = m.whole(contexts, grams)
 			continue
 		}
 		d := discounts(grams, level)
@@ -296,11 +314,12 @@ func (m *Model) gather(levels *[order + 1][]entry, least uint32) {
 				end++
 			}
 			if seen >= least && !repeats(grams[i].key, level) {
-				m.take(grams[i:end], level, total, d)
+				contexts = append(contexts, m.take(grams[i:end], level, total, d))
 			}
 			i = end
 		}
 	}
+	return contexts
 }
 
 // repeats says whether a context only repeats that the word began: its two oldest
@@ -309,25 +328,22 @@ func repeats(key uint64, level int) bool {
 	return level > 1 && key>>(10+6*(level-1))&63 == start && key>>(10+6*(level-2))&63 == start
 }
 
-// take appends one context.
-func (m *Model) take(grams []entry, level int, total uint32, d [4]float64) {
+// take makes one context.
+func (m *Model) take(grams []entry, level int, total uint32, d [4]float64) context {
 	taken := 0.0
 	for _, g := range grams {
 		taken += d[min(g.tally(level), 3)]
 	}
 	kept := float64(total) - taken
-	weights := make([]float64, 0, len(grams))
+	signs, weights := make([]byte, 0, len(grams)), make([]float64, 0, len(grams))
 	for _, g := range grams {
 		t := g.tally(level)
-		m.signs = append(m.signs, letter(g.key&63))
+		signs = append(signs, letter(g.key&63))
 		weights = append(weights, (float64(t)-d[min(t, 3)])/kept)
 	}
-	m.append(weights)
 	l := taken / float64(total)
 	l = l * courage / (1 - l + l*courage)
-	m.keys = append(m.keys, grams[0].key>>6)
-	m.leave = append(m.leave, uint16(min(l*parts, parts-1)))
-	m.first = append(m.first, uint32(len(m.signs)))
+	return m.newContext(grams[0].key>>6, uint16(min(l*parts, parts-1)), signs, weights)
 }
 
 // courage scales the odds of leaving a context. What is best for the likelihood of
@@ -337,23 +353,25 @@ func (m *Model) take(grams []entry, level int, total uint32, d [4]float64) {
 // and 1, with seven signs looked at; with five 0.698 and 0.742 at 0.6 and 1.
 const courage = 0.6
 
-// append appends a context's weights as integers of at least one that add up to parts.
-func (m *Model) append(weights []float64) {
-	rest, most, from := int64(parts), 0, len(m.weights)
+// newContext appends a context's signs, their weights as integers of at least one that
+// add up to parts.
+func (m *Model) newContext(key uint64, leave uint16, signs []byte, weights []float64) context {
+	rest, most, from := int64(parts), 0, len(m.signs)
 	for i, v := range weights {
 		w := max(1, int64(v*float64(parts-len(weights))))
 		rest -= w
-		m.weights = append(m.weights, uint16(w-1))
+		m.signs = append(m.signs, sign{uint16(w - 1), signs[i]})
 		if v > weights[most] {
 			most = i
 		}
 	}
-	m.weights[from+most] = uint16(int64(m.weights[from+most]) + rest)
+	m.signs[from+most].less = uint16(int64(m.signs[from+most].less) + rest)
+	return context{key, uint32(from), leave, uint8(len(signs))}
 }
 
 // whole appends the contexts that look at no sign before: complete ones, in which
 // a sign never seen is rare, not impossible.
-func (m *Model) whole(grams []entry) {
+func (m *Model) whole(contexts []context, grams []entry) []context {
 	counts := map[uint64]float64{}
 	for _, g := range grams {
 		counts[g.key] = float64(g.tally(0))
@@ -368,14 +386,12 @@ func (m *Model) whole(grams []entry) {
 			}
 			var weights []float64
 			for _, c := range []byte(signs) {
-				m.signs = append(m.signs, c)
 				weights = append(weights, (counts[k<<6|code(c)]+0.5)/total)
 			}
-			m.append(weights)
-			m.keys, m.leave = append(m.keys, k), append(m.leave, 0)
-			m.first = append(m.first, uint32(len(m.signs)))
+			contexts = append(contexts, m.newContext(k, 0, []byte(signs), weights))
 		}
 	}
+	return contexts
 }
 
 // letter is the sign of a code.

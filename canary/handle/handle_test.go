@@ -100,17 +100,17 @@ func TestProbabilitiesAddUp(t *testing.T) {
 func (m *Model) slowChance(run string, digit bool) float64 {
 	var sign func(at place, c byte, level int) (own, seams float64)
 	sign = func(at place, c byte, level int) (float64, float64) {
-		i, ok := m.context(contextKey(at.before, level, at.digit, at.left))
+		i := m.context(contextKey(at.before, level, at.digit, at.left))
 		if level == 0 {
-			return m.own(i, c)
+			p := m.says(i, c)
+			return p.sign, p.seam
 		}
 		own, seams := sign(at, c, level-1)
-		if !ok {
+		if i == nil {
 			return own, seams
 		}
-		o, s := m.own(i, c)
-		l := float64(m.leave[i]) / parts
-		return (1-l)*o + l*own, (1-l)*s + l*seams
+		p, l := m.says(i, c), float64(i.leave)/parts
+		return (1-l)*p.sign + l*own, (1-l)*p.seam + l*seams
 	}
 	sum := 0.0
 	for cuts := range 1 << max(0, len(run)-1) {
@@ -160,9 +160,12 @@ func TestChanceAgreesWithTheSlowOne(t *testing.T) {
 // What is drawn is as frequent as its bits say: of n draws, n times the summed
 // probability of a fixed list of handles are in the list.
 func TestBitsAreHonest(t *testing.T) {
-	m := fitted(t)
-	for _, floor := range []float64{0, 15} {
-		p, err := m.Plan(floor)
+	for _, c := range []struct {
+		m     *Model
+		floor float64
+	}{{fitted(t), 0}, {fitted(t), 15}, {tasting(t), 0}, {tasting(t), 15}} {
+		floor := c.floor
+		p, err := c.m.Plan(floor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +297,12 @@ func TestSplitterFindsWords(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	m := fitted(t)
+	for name, m := range map[string]*Model{"plain": fitted(t), "with a taste": tasting(t)} {
+		t.Run(name, func(t *testing.T) { sameFile(t, m) })
+	}
+}
+
+func sameFile(t *testing.T, m *Model) {
 	file := m.Marshal()
 	again, err := Parse(file)
 	if err != nil {

@@ -75,6 +75,7 @@ func TestWordsNobodyWants(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(small(f).Marshal())
+	f.Add(tasting(f).Marshal())
 	f.Add([]byte("BRHM\x01"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		m, err := Parse(reseal(file))

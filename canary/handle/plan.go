@@ -17,6 +17,10 @@ type Plan struct {
 	kept    uint32   // share of draws that the filters keep, in parts of 65536
 	weights []uint32 // by shape; they add up to 1<<32
 	upTo    []uint64 // their sums
+	// scarce is, by length, what share of its draws the floor leaves at most, in parts.
+	// Shapes weigh that much less, and a taste keeps that much more: the same handles
+	// come out of fewer draws.
+	scarce [maxSigns + 1]uint32
 }
 
 // Floors are the floors a model has plans for: none, a site's dump of a hundred
@@ -33,7 +37,7 @@ func (m *Model) Plan(floor float64) (*Plan, error) {
 	}
 	counts := make([]float64, len(m.shapes))
 	for i, w := range m.plans[0].weights {
-		counts[i] = float64(w)
+		counts[i] = float64(w) / float64(m.plans[0].scarce[len(m.shapes[i])])
 	}
 	return m.plan(floor, counts)
 }
@@ -78,20 +82,20 @@ func (p *Plan) Bits(h string) float64 {
 		return math.Inf(1)
 	}
 	raw := p.rawBits(h)
-	keep := p.below(raw)
+	keep := min(p.below(raw), p.liking(h))
 	if keep == 0 {
 		return math.Inf(1)
 	}
 	return raw + p.cost(keep)
 }
 
-// Keeps is the chance with which a draw of h passes the floor and the rules.
-func (p *Plan) Keeps(h string) float64 {
-	if !p.m.rules.Allow(h) {
-		return 0
-	}
-	return float64(p.below(p.rawBits(h))) / parts
+// liking is the chance with which the taste keeps a draw of h, in parts.
+func (p *Plan) liking(h string) uint32 {
+	return min(parts, uint32(uint64(p.m.taste.liking(h))*parts/uint64(p.scarce[len(h)])))
 }
+
+// Natural is the model's plan without a floor.
+func (p *Plan) Natural() *Plan { return p.m.plans[0] }
 
 // cost is what the filters add to the bits of a handle that is kept with a chance of
 // keep parts.
@@ -124,15 +128,19 @@ func (p *Plan) Draw(next Source) (h string, bits float64, ok bool, why Reason) {
 	if coin >= p.below(most) {
 		return h, 0, false, BelowFloor // true also of its bits, which are fewer, and it saves the sum over all ways
 	}
+	liking := p.liking(h)
+	if coin >= liking {
+		return h, 0, false, Odd
+	}
 	bits = p.rawBits(h)
-	keep := p.below(bits)
-	if coin >= keep {
+	below := p.below(bits)
+	if coin >= below {
 		return h, 0, false, BelowFloor
 	}
 	if why = p.refuse(h); why != "" {
 		return h, 0, false, why
 	}
-	return h, bits + p.cost(keep), true, ""
+	return h, bits + p.cost(min(below, liking)), true, ""
 }
 
 // Reason says why a candidate was passed over.
@@ -142,6 +150,7 @@ type Reason string
 const (
 	AgainstRules Reason = "platform rules"
 	BelowFloor   Reason = "below the floor"
+	Odd          Reason = "unlike a name"
 	Offends      Reason = "offensive"
 	TooFamous    Reason = "famous"
 	Fitted       Reason = "one of the handles fitted to"
@@ -150,7 +159,7 @@ const (
 )
 
 // Reasons in their order.
-var Reasons = []Reason{AgainstRules, BelowFloor, Offends, TooFamous, Fitted, Clashes, Taken}
+var Reasons = []Reason{AgainstRules, BelowFloor, Odd, Offends, TooFamous, Fitted, Clashes, Taken}
 
 // refuse says why the filters that need nothing but the model pass over h.
 func (p *Plan) refuse(h string) Reason {
@@ -173,7 +182,9 @@ const planDraws = 10000
 
 // trial is a draw before any filter.
 type trial struct {
+	signs   int
 	bits    float64
+	liking  uint32
 	refused bool
 }
 
@@ -182,19 +193,53 @@ func (m *Model) plan(floor float64, counts []float64) (*Plan, error) {
 	rng := rand.New(rand.NewPCG(uint64(floor)+1, 77)) // fixed: the model is a function of what it was fitted to
 	next := func() uint16 { return uint16(rng.Uint32()) }
 	p := &Plan{m: m, floor: floor, weights: whole32(counts)}
+	for i := range p.scarce {
+		p.scarce[i] = parts
+	}
 	p.sum()
-	p.settle(p.trials(next))
-	if p.Kept() < 1.0/64 {
+	trials := p.trials(next)
+	p.settle(trials)
+	if m.taste != nil {
+		p.thin(trials, counts)
+		p.sum()
+		p.settle(p.trials(next))
+	}
+	if p.Kept() < 1.0/256 {
 		return nil, fmt.Errorf("hardly any handle of this platform carries %v bits: fit the model to more handles, or be content with fewer bits", floor)
 	}
 	return p, nil
 }
 
+// thin sets scarce, and weighs the shapes by it.
+func (p *Plan) thin(trials []trial, counts []float64) {
+	var keeps [maxSigns + 1][]uint32
+	for _, t := range trials {
+		if !t.refused {
+			keeps[t.signs] = append(keeps[t.signs], min(p.below(t.bits), t.liking))
+		}
+	}
+	for n, k := range keeps {
+		if len(k) >= 60 {
+			slices.Sort(k)
+			p.scarce[n] = min(max(k[len(k)*9/10], parts/64), parts) // one in ten is drawn less often than it could be
+		}
+	}
+	weights := make([]float64, len(counts))
+	for i, v := range counts {
+		weights[i] = v * float64(p.scarce[len(p.m.shapes[i])])
+	}
+	p.weights = whole32(weights)
+}
+
 func (p *Plan) trials(next Source) []trial {
-	out := make([]trial, planDraws)
+	n := planDraws
+	if p.m.taste != nil {
+		n *= 4 // fewer of them are kept
+	}
+	out := make([]trial, n)
 	for i := range out {
 		h, _ := p.raw(next)
-		t := trial{bits: p.rawBits(h), refused: p.refuse(h) != ""}
+		t := trial{signs: len(h), bits: p.rawBits(h), liking: p.liking(h), refused: p.refuse(h) != ""}
 		out[i] = t
 	}
 	return out
@@ -226,7 +271,7 @@ func (p *Plan) keep(trials []trial) float64 {
 	sum := 0.0
 	for _, t := range trials {
 		if !t.refused {
-			sum += float64(p.below(t.bits))
+			sum += float64(min(p.below(t.bits), t.liking))
 		}
 	}
 	return sum / float64(len(trials)) / parts

@@ -107,6 +107,9 @@ func (a *app) fitHandles(ctx context.Context, from, out string, rules handle.Rul
 	m, err := f.Model(func(i, n int) { step(i, n, "") })
 	done()
 	if err != nil {
+		if bad > 0 {
+			err = fmt.Errorf("%w; of %d lines %d are no handles, the first is line %d: %s", err, read, bad, reasons[0].Line, reasons[0].Reason)
+		}
 		return fmt.Errorf("%s: %w", from, err)
 	}
 	file := out
@@ -141,8 +144,9 @@ func (a *app) printFitted(m *handle.Model, file string, read, bad int, reasons [
 		Bad      []badLine `json:"bad"`
 		Bytes    int       `json:"bytes"`
 		Memory   int       `json:"memory"`
+		Taste    bool      `json:"taste"`
 		Floors   []floor   `json:"floors"`
-	}{file, m.ID(), m.Rules().Name, read, m.Fitted(), bad, reasons, len(m.Marshal()), m.Size(), []floor{}}
+	}{file, m.ID(), m.Rules().Name, read, m.Fitted(), bad, reasons, len(m.Marshal()), m.Size(), m.Tastes(), []floor{}}
 	for _, f := range handle.Floors {
 		if p, err := m.Plan(f); err == nil {
 			row.Floors = append(row.Floors, floor{f, p.Kept()})
@@ -152,6 +156,9 @@ func (a *app) printFitted(m *handle.Model, file string, read, bad int, reasons [
 		fmt.Fprintf(w, "%s: fitted to %d of %d lines, %d were no handles; %.1f MB\n", row.Model, row.Fitted, row.Read, row.BadLines, float64(row.Bytes)/1e6)
 		for _, f := range row.Floors {
 			fmt.Fprintf(w, "  handles of %g bits: %.0f %% of draws are kept\n", f.Floor, 100*f.Kept)
+		}
+		if !row.Taste {
+			fmt.Fprintln(w, "  no taste was learnt, for which 20000 handles are needed: whoever studies many decoys tells them more easily")
 		}
 	})
 }

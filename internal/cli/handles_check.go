@@ -79,6 +79,9 @@ func (a *app) checkHandles(file string, f checkFlags) error {
 	if c.Real, err = a.names(f.real); err != nil {
 		return err
 	}
+	if len(c.Real) < critic.Fewest {
+		return fmt.Errorf("%s: %d real names are too few to judge by: %d at least", f.real, len(c.Real), critic.Fewest)
+	}
 	if f.background != "" {
 		if c.Background, err = a.names(f.background); err != nil {
 			return err
@@ -142,7 +145,7 @@ func (a *app) printChances(m *handle.Model, real []string, f checkFlags) error {
 		}
 		c := critic.Coincide(p, real, f.draws, f.seed)
 		a.emit(c, func(w io.Writer) {
-			fmt.Fprintf(w, "floor %g: %.0f %% of draws kept, bits 5 %%: %.1f, median: %.1f; %.0f %% of real names are never passed over for them; no generator with the floor is below AUC %.3f\n",
+			fmt.Fprintf(w, "floor %g: %.0f %% of draws kept, bits 5 %%: %.1f, median: %.1f; %.0f %% of real names are never passed over for them; the floor alone gives an AUC of %.3f, whatever draws\n",
 				c.Floor, 100*float64(c.Kept), float64(c.P5), float64(c.P50), 100*float64(c.Reach), float64(c.AUCLeast))
 			fmt.Fprintf(w, "  of %d draws %d are one of %d real names not fitted to, %.2f predicted (%.1f standard deviations); equal pairs %d, %.1f predicted; one handle meets at most %.2g of 1e9 names\n",
 				c.Draws, c.Observed, c.Names, float64(c.Predicted), float64(c.Z), c.PairsSeen, float64(c.Pairs), c.PerBig)

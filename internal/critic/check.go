@@ -88,6 +88,9 @@ func (c Check) Run() (out []Verdict, err error) {
 	if c.Plan != nil {
 		ours = Draws(c.Plan, c.Count, rng)
 	}
+	if len(real) < Fewest || len(ours) < Fewest {
+		return nil, tooFew(len(real), len(ours))
+	}
 	n := min(len(real), len(ours), c.Count)
 	task := Task{Real: real[:n], Ours: ours[:n], Seed: c.Seed}
 	attackers := []string{NamesOnly}
@@ -163,17 +166,14 @@ func Coincide(p *handle.Plan, real []string, draws int, seed uint64) Chances {
 	c := Chances{Floor: p.Floor(), Kept: round3(p.Kept()), Draws: draws}
 	names := map[string]bool{}
 	predicted, reach := 0.0, 0
-	var keeps []float64
+	var natural []float64
 	for _, name := range real {
 		if names[name] {
 			continue
 		}
 		names[name] = true
 		bits := p.Bits(name)
-		keep := p.Keeps(name)
-		if keeps = append(keeps, keep); keep == 1 {
-			reach++
-		}
+		natural = append(natural, p.Natural().Bits(name))
 		if p.Gives(name) {
 			predicted += math.Exp2(-bits)
 		}
@@ -205,10 +205,32 @@ func Coincide(p *handle.Plan, real []string, draws int, seed uint64) Chances {
 	c.PerBig = 1e9 * math.Exp2(-all[0])
 	c.Pairs = round3(sumP / n * n * (n - 1) / 2)
 	if len(names) > 0 {
+		keeps := thin(natural, p.Floor())
+		for _, k := range keeps {
+			if k == 1 {
+				reach++
+			}
+		}
 		c.Reach = round3(float64(reach) / float64(len(names)))
 		c.AUCLeast = round3(leastAUC(keeps))
 	}
 	return c
+}
+
+// thin returns the chances with which names have to be passed over so that none is
+// drawn oftener than a floor allows, and else as often as it is. bits is how often each is.
+func thin(bits []float64, floor float64) []float64 {
+	keeps := make([]float64, len(bits))
+	kept := 1.0
+	for range 60 { // the more are passed over, the oftener each of the others is drawn
+		sum := 0.0
+		for i, b := range bits {
+			keeps[i] = min(1, math.Exp2(b-floor+math.Log2(kept)))
+			sum += keeps[i]
+		}
+		kept = max(sum/float64(len(bits)), 1e-9)
+	}
+	return keeps
 }
 
 // leastAUC is the AUC of telling names from the same names kept with these chances, by

@@ -20,6 +20,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"birdring/canary/handle/forest"
 )
 
 // Task is what the attacker is given.
@@ -51,12 +53,16 @@ type Part struct {
 // Fewest is how many names a side the attacker needs.
 const Fewest = 300
 
+func tooFew(real, ours int) error {
+	return fmt.Errorf("%d real names and %d handles are too few to judge by: %d of each at least", real, ours, Fewest)
+}
+
 const folds = 5
 
 // Run lets the attacker learn from two thirds of both lists and tests him on the rest.
 func Run(t Task) (Result, error) {
 	if len(t.Real) < Fewest || len(t.Ours) < Fewest {
-		return Result{}, fmt.Errorf("%d real names and %d handles are too few to judge by: %d of each at least", len(t.Real), len(t.Ours), Fewest)
+		return Result{}, tooFew(len(t.Real), len(t.Ours))
 	}
 	if t.Step == nil {
 		t.Step = func(int, int) {}
@@ -94,10 +100,10 @@ func Run(t Task) (Result, error) {
 	for i, name := range test.names {
 		tested[i] = e.look(name)
 	}
-	forest := boost(rows, train.real, rng)
+	stacked := forest.Grow(rows, train.real, trees, rng)
 	r := Result{}
 	for i, row := range tested {
-		if s := forest.score(row); test.real[i] {
+		if s := stacked.Score(row); test.real[i] {
 			r.Real = append(r.Real, s)
 		} else {
 			r.Ours = append(r.Ours, s)

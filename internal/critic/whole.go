@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"birdring/canary"
+	"birdring/canary/handle/forest"
 )
 
 // Real is a real profile as far as its row tells. What no row tells is "" or none.
@@ -262,10 +263,10 @@ func (s *sense) look(rows []Real, label []bool, rng *rand.Rand) [][]float64 {
 // tell grows trees on two thirds and returns the AUC on the rest.
 func tell(rows [][]float64, label []bool, rng *rand.Rand) float64 {
 	cut := len(rows) / 2 * 2 / 3 * 2
-	forest := boost(rows[:cut], label[:cut], rng)
+	stacked := forest.Grow(rows[:cut], label[:cut], trees, rng)
 	var a, b []float64
 	for i := cut; i < len(rows); i++ {
-		if s := forest.score(rows[i]); label[i] {
+		if s := stacked.Score(rows[i]); label[i] {
 			a = append(a, s)
 		} else {
 			b = append(b, s)
