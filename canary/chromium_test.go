@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,8 +45,12 @@ func TestChromiumShowsRenditionsAsOrdinaryFiles(t *testing.T) {
 	browser, jpegtran := testkit.Tool(t, "chromium"), testkit.Tool(t, "jpegtran")
 	files := map[string][]byte{"/": []byte("<!doctype html><title>pictures</title>")}
 	names := []string{}
-	for name, img := range subjects(t) {
-		_, _, r := prepare(t, img)
+	all := subjects(t)
+	for i, name := range slices.Sorted(maps.Keys(all)) {
+		if i%3 != 0 {
+			continue // the browser decodes with libjpeg too: djpeg is given all of them
+		}
+		r := preparedSubject(t, name, all[name]).renderer
 		at := fmt.Sprint("/", len(names))
 		names = append(names, name)
 		files[at] = r.Append(nil, canary.FirstViewer)

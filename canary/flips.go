@@ -2,35 +2,32 @@ package canary
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 )
 
 // A rendition has a fixed length and every byte of it belongs to one segment. So
-// one rendition, the base, is kept whole, and beside it every segment's other
-// variant in flips of 60 bytes. Most bits of a codeword are the likelier ones of
-// their position: a base made of those is right in 72 % of the segments under
+// one rendition, the base, is kept whole, and beside it what each segment's other
+// variant differs in, in flips of 60 bytes. Most bits of a codeword are the likelier
+// ones of their position: a base made of those is right in 72 % of the segments under
 // code D. A viewer's copy is then a plain copy of the base, at the speed of memory,
-// with a quarter of the flips written over it.
+// with a quarter of the flips laid over it.
 //
-// Flips are written from front to back, and whole: what one covers beyond its
-// segment is as in the base, and whatever differs there is written later.
+// Flips are differences (exclusive or): it does not matter in which order they are laid
+// on, so they lie as the bits of a codeword do, and nobody has to look for them.
 
 const (
-	flipBytes  = 60  // with where they go, a cache line
-	blockFlips = 256 // chosen at a time: the part of a rendition that they go to stays in the nearest cache
+	flipBytes = 60  // with where they go, a cache line
+	flipRoom  = 4   // bytes of a file before the first segment, at least: lay needs them
+	mostFlips = 255 // of a segment
+	mostBytes = mostFlips * flipBytes
+	fetched   = 128 // flips asked for at a time, while a part of the base is copied
 )
 
-// flip is a stretch of the base with one segment's other variant in it.
+// flip is what a stretch of the base differs in from one segment's other variant.
 type flip struct {
 	to   uint32 // where it goes
 	data [flipBytes]byte
-}
-
-// rest is what no flip can hold because it would reach beyond the rendition's end.
-type rest struct {
-	slot uint16
-	to   uint32
-	data []byte
 }
 
 // forms is a picture in all its renditions, 2.2 to 2.5 times its file. It does not
@@ -38,63 +35,60 @@ type rest struct {
 type forms struct {
 	base  []byte
 	ones  []uint64 // bit by slot: the base has the segment's variant 1
-	flips []flip   // from front to back
-	slots []uint16 // of their segments
-	rests []rest
+	flips []flip   // in order of slots
+	of    []uint32 // by slot: its first flip << 8, and how many they are: at most mostFlips
 }
 
 // newForms makes the forms of two variants whose segments begin at starts[k].
 // Segment k has slot order[k] of 64 len(ones); ones says which variant the base has.
 func newForms(files [2][]byte, starts, order []uint32, ones []uint64) *forms {
-	f := &forms{base: append([]byte(nil), files[0]...), ones: ones}
+	f := &forms{base: append([]byte(nil), files[0]...), ones: ones, of: make([]uint32, 64*len(ones))}
 	for k, slot := range order {
-		if f.one(slot) {
+		if f.ones[slot>>6]>>(slot&63)&1 == 1 {
 			copy(f.base[starts[k]:starts[k+1]], files[1][starts[k]:starts[k+1]])
 		}
 	}
-	n := 0
-	for k := range order {
-		n += differing(files, starts[k], starts[k+1], func(uint32, uint32) {})
-	}
-	f.flips, f.slots = make([]flip, 0, n), make([]uint16, 0, n)
 	for k, slot := range order {
-		other := files[1]
-		if f.one(slot) {
-			other = files[0]
-		}
-		differing(files, starts[k], starts[k+1], func(from, end uint32) { f.add(uint16(slot), other, from, end) })
+		differing(files, starts[k], starts[k+1], func(uint32, uint32) { f.of[slot]++ })
+	}
+	n := uint32(0)
+	for slot, count := range f.of {
+		f.of[slot] = n<<8 | count
+		n += count
+	}
+	f.flips = make([]flip, n)
+	for k, slot := range order {
+		next := f.of[slot] >> 8
+		differing(files, starts[k], starts[k+1], func(from, end uint32) {
+			f.flips[next] = difference(files, from, end)
+			next++
+		})
 	}
 	return f
 }
 
 // differing visits stretches of at most flipBytes that hold every byte between
-// from and end in which the files differ, and returns how many there are.
-func differing(files [2][]byte, from, end uint32, visit func(from, end uint32)) (n int) {
+// from and end in which the files differ.
+func differing(files [2][]byte, from, end uint32, visit func(from, end uint32)) {
 	for at := from; at < end; at++ {
 		if files[0][at] == files[1][at] {
 			continue
 		}
 		last := min(at+flipBytes, end)
 		visit(at, last)
-		n++
 		at = last - 1
 	}
-	return n
 }
 
-// add appends a flip of the bytes of other from from to end.
-func (f *forms) add(slot uint16, other []byte, from, end uint32) {
-	if int(from)+flipBytes > len(f.base) {
-		f.rests = append(f.rests, rest{slot, from, append([]byte(nil), other[from:end]...)})
-		return
+// difference is the flip of the bytes from from to end. It begins before them where
+// it would reach beyond the file's end.
+func difference(files [2][]byte, from, end uint32) flip {
+	p := flip{to: min(from, uint32(len(files[0]))-flipBytes)}
+	for i := from; i < end; i++ {
+		p.data[i-p.to] = files[0][i] ^ files[1][i]
 	}
-	p := flip{to: from}
-	copy(p.data[:], f.base[from:])
-	copy(p.data[:], other[from:end])
-	f.flips, f.slots = append(f.flips, p), append(f.slots, slot)
+	return p
 }
-
-func (f *forms) one(slot uint32) bool { return f.ones[slot>>6]>>(slot&63)&1 == 1 }
 
 // variant is the rendition of zeros only (v 0) or ones only (v 1).
 func (f *forms) variant(v uint64) []byte {
@@ -109,34 +103,24 @@ func (f *forms) variant(v uint64) []byte {
 }
 
 // render writes the rendition that the scratch's word chooses, bit by slot, to
-// out, as long as the base. While a block is written the next one's flips are on
-// their way: chosen ones lie too far apart for a processor to foresee them.
+// out, as long as the base. While a part of the base is copied, chosen flips are on
+// their way: they lie too far apart for a processor to foresee them.
 func (f *forms) render(out []byte, s *scratch) {
-	s.unpack(f.ones)
+	chosen := s.choose(f)
 	copied := 0
-	next := s.choose(f, 0)
-	for at := 0; at < len(f.flips); at += blockFlips {
-		chosen := next
-		next = s.choose(f, at+blockFlips)
-		flips := f.flips[at:min(at+blockFlips, len(f.flips))]
-		to := int(flips[len(flips)-1].to) + flipBytes
+	for i := 0; i < len(chosen); i += fetched {
+		fetchFlips(f.flips, chosen[i:min(i+fetched, len(chosen))])
+		to := min(len(out), len(out)*(i+fetched)/len(chosen))
 		copied += copy(out[copied:to], f.base[copied:to])
-		write(out, flips, chosen)
 	}
 	copy(out[copied:], f.base[copied:])
-	for i := range f.rests {
-		if r := &f.rests[i]; s.bits[r.slot] != 0 {
-			copy(out[r.to:], r.data)
-		}
-	}
+	lay(out, f.flips, chosen)
 }
 
 // scratch is room for making one rendition.
 type scratch struct {
 	word   []uint64
-	bits   [1 << 16]byte             // by slot: 1 where the word differs from the base's
-	lists  [2][blockFlips + 1]uint16 // flips chosen in a block, by turns
-	loaded uint32                    // what keeps load from being left out
+	chosen []uint32
 }
 
 // scratches is shared by all pictures: what one of them left is in the cache still
@@ -153,83 +137,51 @@ func newScratch(n int) *scratch {
 	return s
 }
 
-// spread[b] are the bits of b, one a byte, the lowest first.
-var spread = func() (t [256]uint64) {
-	for b := range t {
-		for i := range 8 {
-			t[b] |= uint64(b>>i&1) << (8 * i)
-		}
+// choose lists the flips of the slots whose bit differs from the base's.
+func (s *scratch) choose(f *forms) []uint32 {
+	if need := len(f.flips) + 4; cap(s.chosen) < need {
+		s.chosen = make([]uint32, need)
 	}
-	return t
-}()
-
-// unpack writes the bits in which the word differs from ones.
-func (s *scratch) unpack(ones []uint64) {
+	list, n := s.chosen[:cap(s.chosen)], 0
 	for i, w := range s.word {
-		w ^= ones[i]
-		dst := s.bits[64*i:][:64]
-		for k := 0; k < 64; k += 8 {
-			binary.LittleEndian.PutUint64(dst[k:], spread[w>>k&255])
+		of := (*[64]uint32)(f.of[64*i:])
+		for w ^= f.ones[i]; w != 0; w &= w - 1 {
+			// Most segments have up to four flips, which are listed whether there are so many or not.
+			entry := of[bits.TrailingZeros64(w)&63]
+			first, count := entry>>8, int(entry&255)
+			four := (*[4]uint32)(list[n:])
+			four[0], four[1], four[2], four[3] = first, first+1, first+2, first+3
+			for k := 4; k < count; k++ {
+				list[n+k] = first + uint32(k)
+			}
+			n += count
 		}
 	}
+	return list[:n]
 }
 
-// choose lists the flips of the block that begins with flip at whose slots have
-// their bit set, and begins to load them.
-func (s *scratch) choose(f *forms, at int) []uint16 {
-	if at >= len(f.flips) {
-		return nil
-	}
-	end := min(at+blockFlips, len(f.flips))
-	list := &s.lists[at/blockFlips&1]
-	chosen := list[:pick(list, f.slots[at:end], &s.bits)]
-	s.loaded += load(f.flips[at:end], chosen)
-	return chosen
-}
-
-// pick lists the slots that have their bit set, without a branch that nobody can
-// predict. It, load and write are functions of their own because the compiler then
-// keeps everything in registers.
-//
-//go:noinline
-func pick(list *[blockFlips + 1]uint16, slots []uint16, bits *[1 << 16]byte) (n int) {
-	for i, slot := range slots {
-		list[n] = uint16(i)
-		n += int(bits[slot])
-	}
-	return n
-}
-
-// load touches the chosen flips, waiting for none.
-//
-//go:noinline
-func load(flips []flip, chosen []uint16) (sum uint32) {
-	for _, i := range chosen {
-		sum += flips[i].to
-	}
-	return sum
-}
-
-// write writes the chosen flips: in pieces of 16 bytes, the widest that the
-// compiler moves without a call.
-//
-//go:noinline
-func write(out []byte, flips []flip, chosen []uint16) {
+// layPlain lays the chosen flips on out. Where there is a faster way, lay is it.
+func layPlain(out []byte, flips []flip, chosen []uint32) {
 	for _, i := range chosen {
 		p := &flips[i]
 		to := (*[flipBytes]byte)(out[p.to:])
-		*(*[16]byte)(to[:]) = *(*[16]byte)(p.data[:])
-		*(*[16]byte)(to[16:]) = *(*[16]byte)(p.data[16:])
-		*(*[16]byte)(to[32:]) = *(*[16]byte)(p.data[32:])
-		*(*[16]byte)(to[44:]) = *(*[16]byte)(p.data[44:])
+		mix(to[:8], p.data[:8])
+		mix(to[8:16], p.data[8:16])
+		mix(to[16:24], p.data[16:24])
+		mix(to[24:32], p.data[24:32])
+		mix(to[32:40], p.data[32:40])
+		mix(to[40:48], p.data[40:48])
+		mix(to[48:56], p.data[48:56])
+		binary.LittleEndian.PutUint32(to[56:], binary.LittleEndian.Uint32(to[56:])^binary.LittleEndian.Uint32(p.data[56:]))
 	}
+}
+
+// mix lays eight bytes on eight others.
+func mix(to, by []byte) {
+	binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(to)^binary.LittleEndian.Uint64(by))
 }
 
 // memory is what the forms take, in bytes.
 func (f *forms) memory() int {
-	n := cap(f.base) + 8*len(f.ones) + (4+flipBytes)*cap(f.flips) + 2*cap(f.slots)
-	for _, r := range f.rests {
-		n += 40 + len(r.data)
-	}
-	return n
+	return cap(f.base) + 8*len(f.ones) + (4+flipBytes)*cap(f.flips) + 4*len(f.of)
 }

@@ -2,6 +2,7 @@ package canary
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
@@ -75,6 +76,50 @@ func TestRenditionsAreSplices(t *testing.T) {
 					t.Fatalf("%s, %d segments: a rendition is not the splice", name, m)
 				}
 			}
+		}
+	}
+}
+
+// The way this processor lays flips is the plain way.
+func TestLay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	flips, chosen := make([]flip, 50), []uint32{}
+	plain := make([]byte, 700)
+	for i := range flips {
+		flips[i].to = uint32(4 + rng.IntN(len(plain)-flipBytes-3))
+		for k := range flips[i].data {
+			flips[i].data[k] = byte(rng.Uint32())
+		}
+		if i%3 > 0 {
+			chosen = append(chosen, uint32(i))
+		}
+	}
+	flips[1].to, flips[2].to = 4, uint32(len(plain)-flipBytes)
+	fast := bytes.Clone(plain)
+	lay(fast, flips, chosen)
+	layPlain(plain, flips, chosen)
+	if !bytes.Equal(fast, plain) {
+		t.Error("flips are laid otherwise")
+	}
+}
+
+// A stored picture whose segments no rendition can be made of is refused.
+func TestStoredSegmentsCanBeRendered(t *testing.T) {
+	for _, c := range []struct {
+		header, segment int
+		ok              bool
+	}{{flipRoom, mostBytes, true}, {flipRoom - 1, 9, false}, {flipRoom, mostBytes + 1, false}} {
+		p := &Picture{W: 16, H: 16, MCU: [2]int{16, 16}, Run: 1}
+		rest := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(c.header)), uint64(c.segment))
+		size := c.header + c.segment + flipBytes
+		rest = append(rest, bytes.Repeat([]byte{1}, size)...)
+		ones := bytes.Repeat([]byte{2}, c.segment)
+		err := p.unmarshalFiles(append(rest, ones...), int64(size))
+		if (err == nil) != c.ok {
+			t.Errorf("%d bytes before a segment of %d: %v", c.header, c.segment, err)
+		}
+		if err == nil && !bytes.Equal(p.variant(1)[c.header:][:c.segment], ones) {
+			t.Errorf("a segment of %d bytes is not put together again", c.segment)
 		}
 	}
 }

@@ -130,6 +130,9 @@ func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 		if n <= 0 || v == 0 || v > uint64(size-at) {
 			return fmt.Errorf("prepared picture: bad length of segment %d", i-1)
 		}
+		if i == 0 && v < flipRoom || i > 0 && v > mostBytes {
+			return fmt.Errorf("prepared picture: segment %d cannot be rendered", max(0, i-1))
+		}
 		at += int64(v)
 		p.starts[i] = uint32(at)
 		rest = rest[n:]

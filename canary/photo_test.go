@@ -40,13 +40,34 @@ func subjects(t testing.TB) map[string]image.Image {
 	return out
 }
 
+// preparedSubject prepares a subject once for all tests: the same photo gives the same
+// picture (TestPrepareIsDeterministic).
+func preparedSubject(t testing.TB, name string, img image.Image) *readySubject {
+	t.Helper()
+	made, _ := subjectsMade.LoadOrStore(name, sync.OnceValue(func() *readySubject {
+		p, rep, r := prepare(t, img)
+		return &readySubject{p, rep, r}
+	}))
+	return made.(func() *readySubject)()
+}
+
+// subjectsMade are the subjects prepared so far, by name.
+var subjectsMade sync.Map
+
+type readySubject struct {
+	picture  *canary.Picture
+	report   *canary.Report
+	renderer *canary.Renderer
+}
+
 // Every photo takes the mark in every segment, near enough to the unringed
 // picture whatever the ring; renditions are ordinary files for foreign software.
 func TestPhotosTakeTheMark(t *testing.T) {
 	for name, img := range subjects(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, rep, r := prepare(t, img)
+			ready := preparedSubject(t, name, img)
+			p, rep, r := ready.picture, ready.report, ready.renderer
 			t.Logf("%d segments, PSNR %.2f dB, SSIM %.4f, gain %.2f, %d bytes (%+d), self-check %.0f bits",
 				p.Segments(), rep.PSNR, rep.SSIM, rep.Gain, rep.Bytes, rep.Bytes-rep.PlainBytes, rep.SelfBits)
 			if rep.Bare != 0 {

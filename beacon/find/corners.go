@@ -2,7 +2,9 @@ package find
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -35,22 +37,6 @@ var circle = [16][2]int{
 	{-1, -3},
 }
 
-// nineInARow says for every 16-bit mask whether 9 neighbouring bits (around the
-// corner) are set.
-var nineInARow = func() *[1 << 16]bool {
-	table := new([1 << 16]bool)
-	for m := range table {
-		both := uint32(m) | uint32(m)<<16
-		run := both
-		for range 8 {
-			run &= both >> 1
-			both >>= 1
-		}
-		table[m] = run&0xffff != 0
-	}
-	return table
-}()
-
 // corners finds the FAST-9 corners of a level that differ most from their circle
 // among their 8 neighbours.
 func (l *level) corners() []corner {
@@ -62,25 +48,15 @@ func (l *level) corners() []corner {
 	found := make([]int32, 0, l.w*l.h/16)
 	w := l.w
 	for y := margin; y < l.h-margin; y++ {
-		row := y * w
-		mid := l.pix[row : row+w]
-		up, down := l.pix[row-3*w:][:w], l.pix[row+3*w:][:w]
-		for x := margin; x < w-margin; x++ {
-			// Any 9 in a row hold at least one of each opposite pair.
-			c := int(mid[x])
-			hi, lo := c+fastThreshold, c-fastThreshold
-			a, b := int(up[x]), int(down[x])
-			light, dark := a > hi || b > hi, a < lo || b < lo
-			if !light && !dark {
-				continue
-			}
-			a, b = int(mid[x+3]), int(mid[x-3])
-			if !(light && (a > hi || b > hi)) && !(dark && (a < lo || b < lo)) {
-				continue
-			}
-			if d := fast(l.pix, row+x, &offset); d > 0 {
-				differs[row+x] = d
-				found = append(found, int32(row+x))
+		// Eight pixels at a time; the last eight may have been looked at before.
+		for x := margin; x < w-margin; x += 8 {
+			at := y*w + min(x, w-margin-8)
+			for m := fast8(l.pix, at, w, &offset); m != 0; m &= m - 1 {
+				i := at + bits.TrailingZeros64(m)/8
+				if differs[i] == 0 {
+					differs[i] = difference(l.pix, i, &offset)
+					found = append(found, int32(i))
+				}
 			}
 		}
 	}
@@ -101,25 +77,76 @@ func (l *level) corners() []corner {
 	return kept
 }
 
-// fast is the segment test: 9 neighbouring circle pixels all brighter, or all
-// darker, than the centre by the threshold. It returns how much the circle differs, 0
-// where the test fails.
-func fast(pix []byte, at int, offset *[16]int) uint16 {
-	c := int32(pix[at])
-	hi, lo := c+fastThreshold, c-fastThreshold
-	var above, below uint32
-	var sum int32
-	for i, o := range offset {
-		// Without branches: which way one goes is anybody's guess.
+// Of eight pixels the even ones stand in the four lanes of one word and the odd ones in
+// those of another, 16 bits each; tops are the lanes' topmost bits, where the sign
+// of a comparison lies.
+const (
+	tops  = 0x8000800080008000
+	steps = tops - (fastThreshold+1)*0x0001000100010001
+)
+
+// fast8 is the segment test of the eight pixels from at on: 9 neighbouring circle pixels
+// all brighter, or all darker, than the pixel by the threshold. It returns a word
+// with the topmost bit of each byte set whose pixel passes.
+func fast8(pix []byte, at, w int, offset *[16]int) uint64 {
+	load := func(i int) (even, odd uint64) {
+		v := binary.LittleEndian.Uint64(pix[i:])
+		return v & evens, v >> 8 & evens
+	}
+	c0, c1 := load(at)
+	up0, up1 := load(at - 3*w)
+	down0, down1 := load(at + 3*w)
+	right0, right1 := load(at + 3)
+	left0, left1 := load(at - 3)
+	// A lane of v+light has its top bit where v is brighter, one of dark-v where it is darker.
+	light0, light1, dark0, dark1 := steps-c0, steps-c1, steps+c0, steps+c1
+	// Any 9 in a row hold at least one of each opposite pair.
+	maybe0 := ((up0+light0)|(down0+light0))&((right0+light0)|(left0+light0)) |
+		((dark0-up0)|(dark0-down0))&((dark0-right0)|(dark0-left0))
+	maybe1 := ((up1+light1)|(down1+light1))&((right1+light1)|(left1+light1)) |
+		((dark1-up1)|(dark1-down1))&((dark1-right1)|(dark1-left1))
+	if (maybe0|maybe1)&tops == 0 {
+		return 0
+	}
+	var above0, above1, below0, below1 uint64
+	for _, o := range offset {
+		v0, v1 := load(at + o)
+		above0 = above0>>1 | (v0+light0)&tops
+		above1 = above1>>1 | (v1+light1)&tops
+		below0 = below0>>1 | (dark0-v0)&tops
+		below1 = below1>>1 | (dark1-v1)&tops
+	}
+	return (nine(above0)|nine(below0))>>8 | nine(above1) | nine(below1)
+}
+
+// nine sets the topmost bit of each lane that has 9 neighbouring bits, around the corner.
+func nine(m uint64) uint64 {
+	if m == 0 {
+		return 0
+	}
+	both := m & turnLanes(m, 1)
+	four := both & turnLanes(both, 2)
+	eight := four & turnLanes(four, 4)
+	all := eight & turnLanes(m, 8)
+	// Any bit of a lane to its top: the sum of the lower ones reaches it, or it is there.
+	return (all&^tops + (tops - 0x0001000100010001) | all) & tops
+}
+
+// turnLanes turns the bits of each lane by n to the right.
+func turnLanes(m uint64, n uint) uint64 {
+	low := uint64(1)<<n - 1
+	low *= 0x0001000100010001
+	return m>>n&^(low<<(16-n)) | m&low<<(16-n)
+}
+
+// difference is how much the circle differs from its centre.
+func difference(pix []byte, at int, offset *[16]int) uint16 {
+	c, sum := int32(pix[at]), int32(0)
+	for _, o := range offset {
 		v := int32(pix[at+o])
-		above |= uint32(hi-v) >> 31 << i
-		below |= uint32(v-lo) >> 31 << i
 		sum += max(v-c, c-v)
 	}
-	if nineInARow[above] || nineInARow[below] {
-		return uint16(sum) // 16 * 255 at most
-	}
-	return 0
+	return uint16(sum) // 16 * 255 at most
 }
 
 // harris is the corner response over a block of 7 x 7 pixels.

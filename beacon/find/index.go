@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"birdring/canary/mark"
 )
@@ -41,7 +42,8 @@ type Index struct {
 	first  []uint32 // first[i] is the number of the first keypoint of print i
 	points links
 	hashes hashLinks
-	rooms  sync.Pool // *room
+	rooms  sync.Pool     // *room
+	loaded atomic.Uint64 // what links.load read: it would be left out otherwise
 }
 
 // NewIndex makes an empty index.
@@ -106,7 +108,7 @@ func (x *Index) Search(q *Query, limit int) []Match {
 			found = append(found, m)
 			vain = 0
 		}
-		if vain >= patience {
+		if vain >= patience && !q.small() {
 			break
 		}
 	}
@@ -125,11 +127,16 @@ func (m *Match) strength() int {
 // candidate is a print worth verifying, as it is and in the mirror.
 type candidate struct {
 	i      int
-	scores [2]float32 // votes, and nearness by PDQ
+	scores [2]float32 // votes of one turn and scale, and nearness by PDQ
+	sum    float32    // votes of any
 	forms  [2]bool    // worth verifying
 }
 
-func (c *candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
+func (c candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
+
+// single says that the votes are mostly of one turn and scale: a picture that only
+// looks alike, in an index of few, has many of all kinds.
+func (c candidate) single() bool { return c.best() >= leastShare*c.sum }
 
 // strongest sorts candidates and keeps the first n.
 func strongest(all []candidate, n int) []candidate {
@@ -182,13 +189,13 @@ func (x *Index) candidates(q *Query) []candidate {
 	defer x.giveBack(r)
 	x.hashes.near(q.Hash, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Hash)) })
 	x.hashes.near(q.Mirrored, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Mirrored)) })
-	x.votes(q, r, 0)
-	if len(q.points) >= manyPoints {
-		if all := x.tallied(q, r); len(all) == 0 || all[0].best() < leastHalf {
+	x.votes(q, r, 0, 2)
+	if len(q.points) >= manyPoints && !q.small() {
+		if all := x.tallied(q, r); len(all) == 0 || all[0].best() < leastHalf || !slices.ContainsFunc(all, candidate.single) {
 			return nil
 		}
 	}
-	x.votes(q, r, 1)
+	x.votes(q, r, 1, 3)
 	all := x.tallied(q, r)
 	if len(all) == 0 {
 		return nil
@@ -197,10 +204,12 @@ func (x *Index) candidates(q *Query) []candidate {
 	// collage has about its share of the area.
 	for i := range all {
 		least := max(leastVotes, all[0].best()/80)
-		if all[0].best() < strangers {
+		if all[0].best() < strangers && !q.small() {
 			least = leastAlone
 		}
-		all[i].forms = [2]bool{all[i].scores[0] >= least, all[i].scores[1] >= least}
+		for form, score := range all[i].scores {
+			all[i].forms[form] = score >= least && all[i].single()
+		}
 	}
 	return all
 }
@@ -242,7 +251,7 @@ func (x *Index) shortlist(q *Query, r *room) []candidate {
 		if r.sums[i]+r.near[i] < leastVotes {
 			continue
 		}
-		c := candidate{i: int(i), scores: [2]float32{r.near[i] + r.sums[i], 0}}
+		c := candidate{i: int(i), scores: [2]float32{r.near[i] + r.sums[i], 0}, sum: r.sums[i]}
 		if _, mirror := q.distance(x.prints[i]); mirror {
 			c.scores[0], c.scores[1] = c.scores[1], c.scores[0]
 		}
@@ -276,6 +285,7 @@ const (
 	strangers   = 5   // what the best of very many strangers has at most; a picture that fills a file has 10 and more
 	manyPoints  = 400 // of a suspect: then every second of them tells whether the others are asked
 	leastHalf   = 1.5 // what the best print must have for that; a picture that is there has 4 and more
+	leastShare  = 0.3 // of a print's votes that agree; a picture that is there has .59 and more
 	leastAlone  = 2.5 // a print with less is not verified where nobody is stronger than strangers are
 	shortlisted = 500 // prints whose votes are told apart
 )
@@ -293,32 +303,44 @@ func (v *tally) most(form int) float32 {
 	return best
 }
 
-// votes lists for each print the suspect's keypoints that resemble one of its
-// own, of every second keypoint from first; a keypoint that resembles many prints is worth less for each.
-func (x *Index) votes(q *Query, r *room, first int) {
+// votes lists for each print the suspect's keypoints that resemble one of its own, of
+// the parts to look at; a keypoint that resembles many prints is worth less for each.
+func (x *Index) votes(q *Query, r *room, which ...int) {
+	q.describe(which...)
 	var owners []int32
-	for i := first; i < len(q.points); i += 2 {
-		for form := range 2 {
-			d, angle := &q.points[i].desc, q.points[i].angle
-			if form == 1 {
-				d, angle = &q.mirrored[i], 128-angle
+	for _, part := range which {
+		for i := part; i < len(q.points); i += parts {
+			if i/parts%batch == 0 {
+				x.loaded.Store(x.points.load(q, i))
 			}
-			owners = r.nearer(x.resembling(d, uint32(2*i+form+1), r, owners[:0]))
-			for _, o := range owners {
-				p := &x.points.at(r.nearest[o].point).point
-				// Sizes of the pictures only shift the scale of all votes alike.
-				w := float32(descMaybe+8-r.nearest[o].distance) / 32
-				v := vote{
-					print: uint32(o), form: uint8(form),
-					turn:   (angle - p.angle) / (256 / voteTurns),
-					grow:   (q.points[i].level - p.level) / 8 % voteGrows,
-					weight: w * w / float32(len(owners)),
-				}
-				r.sums[o] += v.weight
-				r.votes = append(r.votes, v)
-			}
+			owners = x.vote(q, i, r, owners)
 		}
 	}
+}
+
+// vote lets one keypoint vote, as it is and in the mirror; owners is room.
+func (x *Index) vote(q *Query, i int, r *room, owners []int32) []int32 {
+	for form := range 2 {
+		d, angle := &q.points[i].desc, q.points[i].angle
+		if form == 1 {
+			d, angle = &q.mirrored[i], 128-angle
+		}
+		owners = r.nearer(x.resembling(d, uint32(2*i+form+1), r, owners[:0]))
+		for _, o := range owners {
+			p := &x.points.at(r.nearest[o].point).point
+			// Sizes of the pictures only shift the scale of all votes alike.
+			w := float32(descMaybe+8-r.nearest[o].distance) / 32
+			v := vote{
+				print: uint32(o), form: uint8(form),
+				turn:   (angle - p.angle) / (256 / voteTurns),
+				grow:   (q.points[i].level - p.level) / 8 % voteGrows,
+				weight: w * w / float32(len(owners)),
+			}
+			r.sums[o] += v.weight
+			r.votes = append(r.votes, v)
+		}
+	}
+	return owners
 }
 
 // nearer keeps the prints that resemble a keypoint nearly as much as the one that

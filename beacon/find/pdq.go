@@ -84,25 +84,10 @@ func pdqReduce(p mark.Plane) (out [pdqSide][pdqSide]float32) {
 		return out
 	}
 	across, down := pdqTaps(p.W), pdqTaps(p.H)
-	rows := make([][pdqSide]float32, p.H)
-	for y := range rows {
-		src := p.Pix[y*p.W : (y+1)*p.W]
-		for j := range across {
-			t := &across[j]
-			sum := float32(0)
-			for k, v := range src[t.from : t.from+len(t.weight)] {
-				sum += t.weight[k] * v
-			}
-			rows[y][j] = sum
-		}
-	}
+	rows := make([]float32, p.H*pdqSide)
+	weighRows(rows, p, across[:])
 	for i := range down {
-		t := &down[i]
-		for k, w := range t.weight {
-			for j, v := range &rows[t.from+k] {
-				out[i][j] += w * v
-			}
-		}
+		weighColumns(out[i][:], rows[down[i].from*pdqSide:], down[i].weight)
 	}
 	return out
 }

@@ -63,9 +63,12 @@ var patchHalf = func() (half [2*patchRadius + 1]int) {
 // briefTurns is in how many directions descriptors are turned.
 const briefTurns = 64
 
-// turnedBrief holds the point pairs of brief turned in all directions (x, y, x, y), as
-// they are and mirrored.
-var turnedBrief = func() (table [2][briefTurns][256][4]int8) {
+// patchSide is the side of what a descriptor looks at, with room to turn.
+const patchSide = 2 * margin
+
+// turnedBrief holds the point pairs of brief turned in all directions, as they are and
+// mirrored: where in a patch the one lies, and from bit 16 on where the other does.
+var turnedBrief = func() (table [2][briefTurns][256]uint32) {
 	for turn := range briefTurns {
 		sin, cos := math.Sincos(2 * math.Pi * float64(turn) / briefTurns)
 		for form := range table {
@@ -75,8 +78,8 @@ var turnedBrief = func() (table [2][briefTurns][256][4]int8) {
 					if form == 1 {
 						v = -v
 					}
-					table[form][turn][i][k] = int8(math.Round(cos*u - sin*v))
-					table[form][turn][i][k+1] = int8(math.Round(sin*u + cos*v))
+					x, y := int(math.Round(cos*u-sin*v))+margin, int(math.Round(sin*u+cos*v))+margin
+					table[form][turn][i] |= uint32(y*patchSide+x) << (8 * k)
 				}
 			}
 		}
@@ -84,17 +87,31 @@ var turnedBrief = func() (table [2][briefTurns][256][4]int8) {
 	return table
 }()
 
+// patch is what lies around a keypoint, blurred.
+type patch [patchSide * patchSide]byte
+
+// patch copies what lies around x, y.
+func (l *level) patch(x, y int) (out patch) {
+	from := (y-margin)*l.w + x - margin
+	for row := range patchSide {
+		copy(out[row*patchSide:][:patchSide], l.smooth[from+row*l.w:])
+	}
+	return out
+}
+
 // describe compares the point pairs, turned by angle. Form 1 gives what the same
 // corner would give in the mirrored picture.
-func (l *level) describe(x, y int, angle float64, form int) (d descriptor) {
+func (p *patch) describe(angle float64, form int) (d descriptor) {
 	turn := int(math.Round(angle/(2*math.Pi)*briefTurns)) & (briefTurns - 1)
-	patch := l.smooth[(y-margin)*l.w+x-margin:]
-	centre := margin*l.w + margin
-	for i := range &turnedBrief[form][turn] {
-		p := &turnedBrief[form][turn][i]
-		if patch[centre+int(p[1])*l.w+int(p[0])] < patch[centre+int(p[3])*l.w+int(p[2])] {
-			d[i>>6] |= 1 << (i & 63)
+	pairs := &turnedBrief[form][turn]
+	for k := range d {
+		// The sign of a difference, without a branch that nobody can predict.
+		w := uint64(0)
+		for _, at := range pairs[64*k : 64*k+64] {
+			less := int64(p[at%(patchSide*patchSide)]) - int64(p[at>>16%(patchSide*patchSide)])
+			w = w>>1 | uint64(less)&(1<<63)
 		}
+		d[k] = w
 	}
 	return d
 }
@@ -120,24 +137,31 @@ func (p pyramid) places(n int) (out []place) {
 	return out
 }
 
-// points finds about n keypoints over all levels; mirrored holds, place by
-// place, the descriptors of the mirrored picture when asked for.
-func (p pyramid) points(n int, mirror bool) (plain []point, mirrored []descriptor) {
-	for _, c := range p.places(n) {
-		l := &p[c.level]
-		angle := l.orientation(c.x, c.y)
-		plain = append(plain, point{
-			x:     fraction(c.x, l.w),
-			y:     fraction(c.y, l.h),
-			angle: uint8(int(math.Round(angle/(2*math.Pi)*256)) & 255),
-			level: levelCode(max(l.w, l.h)),
-			desc:  l.describe(c.x, c.y, angle, 0),
-		})
-		if mirror {
-			mirrored = append(mirrored, l.describe(c.x, c.y, angle, 1))
-		}
+// points finds about n keypoints over all levels.
+func (p pyramid) points(n int) []point {
+	places := p.places(n)
+	out := make([]point, len(places))
+	for i, at := range places {
+		out[i], _ = p.point(at, false)
 	}
-	return plain, mirrored
+	return out
+}
+
+// point describes a corner; mirrored is its descriptor in the mirrored picture, when asked for.
+func (p pyramid) point(at place, mirror bool) (out point, mirrored descriptor) {
+	l := &p[at.level]
+	angle, around := l.orientation(at.x, at.y), l.patch(at.x, at.y)
+	out = point{
+		x:     fraction(at.x, l.w),
+		y:     fraction(at.y, l.h),
+		angle: uint8(int(math.Round(angle/(2*math.Pi)*256)) & 255),
+		level: levelCode(max(l.w, l.h)),
+		desc:  around.describe(angle, 0),
+	}
+	if mirror {
+		mirrored = around.describe(angle, 1)
+	}
+	return out, mirrored
 }
 
 // fraction is the centre of pixel i of n, in 1/65536.

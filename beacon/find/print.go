@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
+	"sync"
 
 	"birdring/canary/mark"
 )
@@ -23,29 +25,61 @@ func NewPrint(p mark.Plane) *Print {
 	small := reduced(p)
 	out := &Print{W: p.W, H: p.H}
 	out.Hash, _, out.Quality = PDQ(p)
-	out.points, _ = newPyramid(small).points(printPoints, false)
+	out.points = newPyramid(small).points(printPoints)
 	return out
 }
 
 // Points is the number of keypoints in the print.
 func (p *Print) Points() int { return len(p.points) }
 
-// Query is the print of a suspect, with what its mirror image would print.
+// Query is the print of a suspect, with what its mirror image would print. Its
+// keypoints are described part by part when they are asked for: of a picture that
+// shows nothing planted most never are.
 type Query struct {
 	W, H           int  // size of the suspect in pixels
 	Hash, Mirrored Hash // PDQ of the suspect and of its mirror image
 	Quality        int
-	points         []point
-	mirrored       []descriptor // place by place, in the mirror image
+
+	places    []place
+	mu        sync.Mutex   // guards the rest
+	levels    pyramid      // until all places are described
+	described [parts]bool  // every parts-th place
+	points    []point      // place by place
+	mirrored  []descriptor // likewise, in the mirror image
 }
+
+// parts is in how many steps a suspect's keypoints are looked at.
+const parts = 4
 
 // NewQuery prints a suspect.
 func NewQuery(p mark.Plane) *Query {
-	small := reduced(p)
-	out := &Query{W: p.W, H: p.H}
+	out := &Query{W: p.W, H: p.H, levels: newPyramid(reduced(p))}
 	out.Hash, out.Mirrored, out.Quality = PDQ(p)
-	out.points, out.mirrored = newPyramid(small).points(queryPoints, true)
+	out.places = out.levels.places(queryPoints)
+	out.points, out.mirrored = make([]point, len(out.places)), make([]descriptor, len(out.places))
 	return out
+}
+
+// small says that a suspect shows so little that a planted picture in it may stand
+// out from strangers hardly or not at all.
+func (q *Query) small() bool { return max(q.W, q.H) < smallSide }
+
+// describe describes the places of some parts, those that are not yet.
+func (q *Query) describe(which ...int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, part := range which {
+		if q.described[part] {
+			continue
+		}
+		for i := part; i < len(q.places); i += parts {
+			q.points[i], q.mirrored[i] = q.levels.point(q.places[i], true)
+		}
+		q.described[part] = true
+	}
+	if !slices.Contains(q.described[:], false) {
+		q.levels = nil
+	}
 }
 
 // distance is the smaller PDQ distance of the suspect and its mirror image.

@@ -102,10 +102,34 @@ func catmullRom(x float64) float64 {
 // rows resamples every row to w pixels.
 func rows(p mark.Plane, w int, step float64, by curve) mark.Plane {
 	out := mark.Plane{W: w, H: p.H, Pix: make([]float32, w*p.H)}
-	plan := kernel(w, p.W, step, by)
-	for y := range p.H {
-		src, dst := p.Pix[y*p.W:(y+1)*p.W], out.Pix[y*w:(y+1)*w]
-		for x, t := range plan {
+	weighRows(out.Pix, p, kernel(w, p.W, step, by))
+	return out
+}
+
+// weighRows writes what each row weighs by a plan, four rows at a time: sums that
+// do not wait for one another.
+func weighRows(out []float32, p mark.Plane, plan []taps) {
+	w, y := len(plan), 0
+	for ; y+4 <= p.H; y += 4 {
+		src, dst := p.Pix[y*p.W:][:4*p.W], out[y*w:][:4*w]
+		for x := range plan {
+			t := &plan[x]
+			n := len(t.weight)
+			r0, r1, r2, r3 := src[t.from:][:n], src[p.W+t.from:][:n], src[2*p.W+t.from:][:n], src[3*p.W+t.from:][:n]
+			var s0, s1, s2, s3 float32
+			for k, v := range t.weight {
+				s0 += v * r0[k]
+				s1 += v * r1[k]
+				s2 += v * r2[k]
+				s3 += v * r3[k]
+			}
+			dst[x], dst[w+x], dst[2*w+x], dst[3*w+x] = s0, s1, s2, s3
+		}
+	}
+	for ; y < p.H; y++ {
+		src, dst := p.Pix[y*p.W:(y+1)*p.W], out[y*w:(y+1)*w]
+		for x := range plan {
+			t := &plan[x]
 			in := src[t.from : t.from+len(t.weight)]
 			sum := float32(0)
 			for k, v := range t.weight {
@@ -114,22 +138,32 @@ func rows(p mark.Plane, w int, step float64, by curve) mark.Plane {
 			dst[x] = sum
 		}
 	}
-	return out
 }
 
 // columns resamples every column to h pixels.
 func columns(p mark.Plane, h int, step float64, by curve) mark.Plane {
 	out := mark.Plane{W: p.W, H: h, Pix: make([]float32, p.W*h)}
 	for y, t := range kernel(h, p.H, step, by) {
-		dst := out.Pix[y*p.W : (y+1)*p.W]
-		for k, v := range t.weight {
-			src := p.Pix[(t.from+k)*p.W : (t.from+k+1)*p.W]
-			for x, s := range src {
-				dst[x] += v * s
-			}
-		}
+		weighColumns(out.Pix[y*p.W:(y+1)*p.W], p.Pix[t.from*p.W:], t.weight)
 	}
 	return out
+}
+
+// weighColumns adds to dst what the rows that src begins with weigh, as many as there are weights.
+func weighColumns(dst, src, weight []float32) {
+	w := len(dst)
+	for ; len(weight) >= 3; weight, src = weight[3:], src[3*w:] {
+		w0, w1, w2 := weight[0], weight[1], weight[2]
+		r0, r1, r2 := src[:w], src[w:][:w], src[2*w:][:w]
+		for x := range dst {
+			dst[x] = dst[x] + w0*r0[x] + w1*r1[x] + w2*r2[x]
+		}
+	}
+	for k, v := range weight {
+		for x, s := range src[k*w:][:w] {
+			dst[x] += v * s
+		}
+	}
 }
 
 // halve averages blocks of 2 x 2 pixels; an odd last row or column is dropped,

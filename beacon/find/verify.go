@@ -45,11 +45,12 @@ func verify(q *Query, p *Print, points []point, forms [2]bool, tests int) (Match
 // other's nearest. With mirror the suspect is looked at in a mirror, and the
 // pairs' suspect places are those of the mirror image.
 func (q *Query) pairs(p *Print, points []point, mirror bool) []pair {
+	q.describe(0, 1, 2, 3)
 	nearest := make([]int32, len(q.points)) // planted point nearest to each of the suspect
 	back := make([]int32, len(points))      // and the other way round
 	backDist := make([]int, len(points))
 	for i := range back {
-		back[i], backDist[i] = -1, 257
+		back[i], backDist[i] = -1, descMaybe+1
 	}
 	for i := range q.points {
 		d := &q.points[i].desc
@@ -59,6 +60,9 @@ func (q *Query) pairs(p *Print, points []point, mirror bool) []pair {
 		best, at := descMaybe+1, int32(-1)
 		for j := range points {
 			n := points[j].desc.distance(d)
+			if n > descMaybe {
+				continue // nearly all
+			}
 			if n < best {
 				best, at = n, int32(j)
 			}
