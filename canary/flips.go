@@ -43,8 +43,9 @@ type forms struct {
 	rests []rest
 }
 
-// newForms makes the forms of two variants whose segments begin at starts[k].
-// Segment k has slot order[k] of 64 len(ones); ones says which variant the base has.
+// newForms makes the forms of two variants whose pieces begin at starts[k]: segments,
+// or parts of them. Piece k has slot order[k] of 64 len(ones); ones says which variant
+// the base has.
 func newForms(files [2][]byte, starts, order []uint32, ones []uint64) *forms {
 	f := &forms{base: append([]byte(nil), files[0]...), ones: ones}
 	for k, slot := range order {
