@@ -295,7 +295,14 @@ func (a *acPlanter) commit(p piece, by [2]int) bool {
 	}
 	for v := range a.side {
 		for i, at := range p.blocks {
-			copy(a.e.as[v].Luma.Blocks[at][a.s.ss:a.s.se+1], a.side[v].work[i][a.s.ss:a.s.se+1])
+			b, work := &a.e.as[v].Luma.Blocks[at], &a.side[v].work[i]
+			for z := a.s.ss; z <= a.s.se; z++ {
+				if b[z] != work[z] {
+					*a.e.more[z].of(b[z])--
+					*a.e.more[z].of(work[z])++
+					b[z] = work[z]
+				}
+			}
 		}
 	}
 	return true
@@ -367,7 +374,8 @@ func (a *acPlanter) edits(b *Block, ideal *[64]float32, opts *[optSpan]edit) {
 				continue
 			}
 			was, is := ideal[z]-float32(b[z]), ideal[z]-float32(to)
-			if c := a.e.weights[z] * (is*is - was*was); c < opts[by+most].cost {
+			more := &a.e.more[z]
+			if c := a.e.weights[z] * (is*is - was*was + tooMany*(*more.of(to)-*more.of(b[z]))); c < opts[by+most].cost {
 				opts[by+most] = edit{c, uint8(z), to}
 			}
 		}

@@ -2,20 +2,22 @@ package jpeg
 
 // A progressive file has a segment's coefficients in many places, so a mark that
 // touched them all would have to agree on lengths in every scan. It is kept to few
-// scans instead: the first and the last one of luma's DC, and the last one of
-// every luma AC coefficient, which brings its lowest bit. All that other scans carry -
-// the high bits of AC and their signs - both variants share, chosen so that each still
-// comes near to what it should be; those scans are then the same in every rendition. In a scan that differs a segment has one piece or, where luma is
-// alone and its blocks go row by row, one in every row of blocks. Every piece is
-// brought to the same length on its own, and its last bits, which go into the next
-// piece's first byte, to the same values.
+// scans instead: the first and the last one of luma's DC, and the last one of every
+// luma AC coefficient, which brings its lowest bit. All that other scans carry - the
+// high bits of AC and their signs - both variants share, chosen so that each still
+// comes near to what it should be; those scans are then the same in every rendition.
+// In a scan that differs a segment has one piece or, where luma is alone and its blocks
+// go row by row, one in every row of blocks. Every piece is brought to the same length
+// on its own, and its last bits, which go into the next piece's first byte, to the same
+// values.
 
 // planter writes a marked picture in both variants.
 type planter struct {
 	m       *Marked
 	as      [2]*Frame
 	weights [64]float32
-	low     []bool  // luma blocks of which the variants may differ in the lowest DC bit; nil: none
+	low     []bool // luma blocks of which the variants may differ in the lowest DC bit; nil: none
+	more    [64]surplus
 	given   []piece // in which the variants were made the same because no equal length was found
 }
 
@@ -174,23 +176,31 @@ func (e *planter) round() {
 		for z := 1; z < 64; z++ {
 			i0, i1 := e.m.ideal(0, at, z), e.m.ideal(1, at, z)
 			r0, r1 := round(i0), round(i1)
+			plain := e.m.Plain.Luma.Blocks[at][z]
+			if r0 == plain && r1 == plain {
+				a[z], b[z] = r0, r1
+				continue
+			}
 			if shared[z] {
-				r0, r1 = sharing(i0, i1, r0, r1)
+				r0, r1 = e.share(z, i0, i1, r0, r1)
 			}
 			a[z], b[z] = r0, r1
+			*e.more[z].of(r0)++
+			*e.more[z].of(r1)++
+			*e.more[z].of(plain) -= 2
 		}
 	}
 }
 
-// sharing moves two coefficients to where they differ in the lowest bit only: in
-// magnitude if there is more to them than that, otherwise to -1, 0 and 1.
-func sharing(i0, i1 float32, r0, r1 int16) (int16, int16) {
-	from, to := above(min(r0, r1), 1), above(max(r0, r1), 1)
-	if from == to {
-		return r0, r1
-	}
+// share moves two coefficients to where they differ in the lowest bit only: in
+// magnitude if there is more to them than that, otherwise to -1, 0 and 1. Small
+// values are more frequent than large ones, so the nearest choice would be the odd
+// value below the border more often than the even one above it, and files would have
+// visibly many of those: what the variants have too many of costs more.
+func (e *planter) share(z int, i0, i1 float32, r0, r1 int16) (int16, int16) {
+	more := &e.more[z]
 	best, b0, b1 := dear, r0, r1
-	for up := from; up <= to; up++ {
+	for up := above(min(r0, r1), 1); up <= above(max(r0, r1), 1); up++ {
 		lo, hi := 2*up, 2*up+1
 		switch {
 		case up == 0:
@@ -200,12 +210,21 @@ func sharing(i0, i1 float32, r0, r1 int16) (int16, int16) {
 		}
 		c0, c1 := max(lo, min(hi, r0)), max(lo, min(hi, r1))
 		d0, d1 := i0-float32(c0), i1-float32(c1)
-		if cost := d0*d0 + d1*d1; cost < best {
+		if cost := d0*d0 + d1*d1 + tooMany*(*more.of(c0)+*more.of(c1)); cost < best {
 			best, b0, b1 = cost, c0, c1
 		}
 	}
 	return b0, b1
 }
+
+// tooMany is what each coefficient too many of a value costs there, in squared steps.
+const tooMany = float32(0.1)
+
+// surplus is how often magnitudes occur in both variants beyond the unringed picture;
+// large ones are not told apart.
+type surplus [17]float32
+
+func (s *surplus) of(v int16) *float32 { return &s[min(max(v, -v), int16(len(s)-1))] }
 
 // plant writes a scan in both variants.
 func (e *planter) plant(s *scan) *planted {
