@@ -33,8 +33,9 @@ type rest struct {
 	data []byte
 }
 
-// forms is a picture in all its renditions, 2.2 to 2.5 times its file. It does not
-// change once made.
+// forms is a picture in all its renditions, 2.2 to 2.5 times its file, 3.3 to 4.6 times
+// if that is progressive: segments lie in more places then, with less in each. It does
+// not change once made.
 type forms struct {
 	base  []byte
 	ones  []uint64 // bit by slot: the base has the segment's variant 1
