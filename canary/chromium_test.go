@@ -14,6 +14,9 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"birdring/canary"
+	"birdring/canary/jpeg"
+	"birdring/canary/ring"
+	"birdring/internal/demo/paint"
 	"birdring/internal/testkit"
 )
 
@@ -58,6 +61,12 @@ func TestChromiumShowsRenditionsAsOrdinaryFiles(t *testing.T) {
 		// What must be told apart: the copy of another viewer.
 		files[at+"o"] = r.Append(nil, canary.FirstViewer+1)
 	}
+	r := progressive(t)
+	at := fmt.Sprint("/", len(names))
+	names = append(names, "progressive")
+	files[at] = r.Append(nil, canary.FirstViewer)
+	files[at+"p"] = pipe(t, files[at], jpegtran, "-optimize", "-copy", "all")
+	files[at+"o"] = r.Append(nil, canary.FirstViewer+1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if data, ok := files[r.URL.Path]; ok {
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
@@ -87,6 +96,26 @@ func TestChromiumShowsRenditionsAsOrdinaryFiles(t *testing.T) {
 			t.Errorf("%s: the copies of two viewers differ in %d samples: this test sees nothing", name, n)
 		}
 	}
+}
+
+// progressive is a picture in libjpeg's progressive dialect.
+func progressive(t *testing.T) *canary.Renderer {
+	t.Helper()
+	img := paint.Scene(11, 424, 403)
+	theirs := pipe(t, ppm(img, 1), testkit.Tool(t, "cjpeg"), "-quality", "85", "-progressive")
+	d, _, err := jpeg.Learn([]jpeg.Sample{{Data: theirs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := canary.Prepare(img, canary.PrepareOptions{ID: "p", Code: ring.D, Key: testKey, Dialect: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := canary.NewRenderer(p, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // startBrowser runs a headless browser until the test ends.

@@ -19,10 +19,12 @@ func TestDialectsCarryTheMark(t *testing.T) {
 	cjpeg := testkit.Tool(t, "cjpeg")
 	img := paint.Scene(11, 424, 403) // odd: MCUs are cut at both edges
 	for name, args := range map[string][]string{
-		"4:2:2":     {"-quality", "88", "-sample", "2x1"},
-		"4:4:4":     {"-quality", "90", "-sample", "1x1"},
-		"coarse":    {"-quality", "70"},
-		"optimised": {"-quality", "90", "-optimize"},
+		"4:2:2":              {"-quality", "88", "-sample", "2x1"},
+		"4:4:4":              {"-quality", "90", "-sample", "1x1"},
+		"coarse":             {"-quality", "70"},
+		"optimised":          {"-quality", "90", "-optimize"},
+		"progressive":        {"-quality", "85", "-progressive"},
+		"progressive, 4:4:4": {"-quality", "75", "-progressive", "-sample", "1x1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +77,19 @@ func checkDialect(t *testing.T, p *canary.Picture, d *jpeg.Dialect, img image.Im
 	if !d.Optimal {
 		checkSame(t, data)
 	} else {
-		best := pipe(t, data, testkit.Tool(t, "jpegtran"), "-optimize", "-copy", "all")
+		style := "-optimize"
+		if d.Progressive() {
+			style = "-progressive"
+		}
+		best := pipe(t, data, testkit.Tool(t, "jpegtran"), style, "-copy", "all")
+		// The best tables are all that tells libjpeg's file of these coefficients.
+		f, err := jpeg.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Dialect = d; !bytes.Equal(f.Encode(), best) {
+			t.Error("libjpeg's file of these coefficients is another one")
+		}
 		over := 100 * (float64(len(data))/float64(len(best)) - 1)
 		t.Logf("%.3f %% over the best tables for this copy", over)
 		if over > 1 {

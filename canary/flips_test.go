@@ -80,6 +80,28 @@ func TestRenditionsAreSplices(t *testing.T) {
 	}
 }
 
+// A segment may lie in several pieces, as in a progressive file.
+func TestRenditionsOfPieces(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	p, files := segmented(rng, 900, func() int { return 1 + rng.IntN(150) })
+	order := make([]uint32, 900)
+	for k := range order {
+		order[k] = uint32(rng.IntN(128))
+	}
+	f := newForms(files, p.starts, order, []uint64{rng.Uint64(), rng.Uint64()})
+	for range 9 {
+		word := []uint64{rng.Uint64(), rng.Uint64()}
+		out := make([]byte, p.size)
+		s := newScratch(len(word))
+		copy(s.word, word)
+		f.render(out, s)
+		scratches.Put(s)
+		if !bytes.Equal(out, splice(files, p.starts, word, order)) {
+			t.Fatal("a rendition is not the splice")
+		}
+	}
+}
+
 // The way this processor lays flips is the plain way.
 func TestLay(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
@@ -103,12 +125,13 @@ func TestLay(t *testing.T) {
 	}
 }
 
-// A stored picture whose segments no rendition can be made of is refused.
+// A stored picture is put together again however long a segment is, and refused
+// where its header leaves no room for laying flips.
 func TestStoredSegmentsCanBeRendered(t *testing.T) {
 	for _, c := range []struct {
 		header, segment int
 		ok              bool
-	}{{flipRoom, mostBytes, true}, {flipRoom - 1, 9, false}, {flipRoom, mostBytes + 1, false}} {
+	}{{flipRoom, 9, true}, {flipRoom - 1, 9, false}, {flipRoom, 300 * flipBytes, true}} {
 		p := &Picture{W: 16, H: 16, MCU: [2]int{16, 16}, Run: 1}
 		rest := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(c.header)), uint64(c.segment))
 		size := c.header + c.segment + flipBytes

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
+	"birdring/canary/jpeg"
 	"birdring/canary/ring"
 )
 
@@ -19,10 +20,13 @@ import (
 //	a rendition of zeros only, the segments of one of ones only,
 //	CRC-32C of all that u32
 //
-// BRP1 is the same without the MCU's size, which is 16 x 16.
+// BRP1 is the same without the MCU's size, which is 16 x 16. BRP3, of progressive
+// files, has behind the id the number of passes u8 and the passes (jpeg.Owners) u8
+// each, and pieces in the place of segments, which may be empty.
 const (
 	formatMagic = "BRP2"
 	formatOne   = "BRP1"
+	formatThree = "BRP3"
 	formatFixed = len(formatMagic) + 4 + 4 + 2 + 2 + 4 + 4 + 2 + 1
 )
 
@@ -31,7 +35,8 @@ const maxID = 40
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// MarshalBinary returns the picture in format BRP2. No key is in it.
+// MarshalBinary returns the picture in format BRP2, or BRP3 if it is progressive. No
+// key is in it.
 func (p *Picture) MarshalBinary() ([]byte, error) {
 	if len(p.ID) > maxID {
 		return nil, fmt.Errorf("picture id of %d bytes: at most %d", len(p.ID), maxID)
@@ -39,9 +44,13 @@ func (p *Picture) MarshalBinary() ([]byte, error) {
 	if p.Segments() < 1 {
 		return nil, errors.New("picture without segments: use Prepare")
 	}
-	first, last := p.starts[0], p.starts[p.Segments()]
+	first, last := p.starts[0], p.starts[len(p.starts)-1]
 	out := make([]byte, 0, formatFixed+len(p.ID)+2*len(p.starts)+2*p.Size()+8)
-	out = append(out, formatMagic...)
+	if p.passes != nil {
+		out = append(out, formatThree...)
+	} else {
+		out = append(out, formatMagic...)
+	}
 	out = append(out, ring.Layout, byte(p.Code), p.Epoch, byte(p.Run))
 	out = binary.LittleEndian.AppendUint32(out, p.Num)
 	out = binary.LittleEndian.AppendUint16(out, uint16(p.W))
@@ -50,6 +59,9 @@ func (p *Picture) MarshalBinary() ([]byte, error) {
 	out = binary.LittleEndian.AppendUint32(out, uint32(p.Size()))
 	out = append(out, byte(p.MCU[0]), byte(p.MCU[1]), byte(len(p.ID)))
 	out = append(out, p.ID...)
+	if p.passes != nil {
+		out = append(append(out, byte(len(p.passes))), p.passes...)
+	}
 	before := uint32(0)
 	for _, at := range p.starts {
 		out = binary.AppendUvarint(out, uint64(at-before))
@@ -60,7 +72,7 @@ func (p *Picture) MarshalBinary() ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli)), nil
 }
 
-// UnmarshalPicture reads formats BRP2 and BRP1. The result shares no memory with data.
+// UnmarshalPicture reads formats BRP3, BRP2 and BRP1. The result shares no memory with data.
 func UnmarshalPicture(data []byte) (*Picture, error) {
 	fixed := formatFixed
 	switch {
@@ -68,8 +80,8 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 		return nil, errors.New("not a prepared picture")
 	case string(data[:4]) == formatOne:
 		fixed -= 2
-	case string(data[:4]) != formatMagic:
-		return nil, fmt.Errorf("prepared picture of format %q: this program reads %s and %s", data[:4], formatMagic, formatOne)
+	case string(data[:4]) != formatMagic && string(data[:4]) != formatThree:
+		return nil, fmt.Errorf("prepared picture of format %q: this program reads %s, %s and %s", data[:4], formatThree, formatMagic, formatOne)
 	}
 	switch {
 	case len(data) < fixed+4:
@@ -109,17 +121,44 @@ func UnmarshalPicture(data []byte) (*Picture, error) {
 	if n > maxID || len(rest) < n {
 		return nil, errors.New("prepared picture with a bad id")
 	}
-	p.ID = string(rest[:n])
-	if err := p.unmarshalFiles(rest[n:], int64(size)); err != nil {
+	p.ID, rest = string(rest[:n]), rest[n:]
+	if string(data[:4]) == formatThree {
+		var err error
+		if rest, err = p.unmarshalPasses(rest); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.unmarshalFiles(rest, int64(size)); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// unmarshalPasses reads how the pieces of a progressive file lie.
+func (p *Picture) unmarshalPasses(rest []byte) ([]byte, error) {
+	n := 0
+	if len(rest) > 0 {
+		n, rest = int(rest[0]), rest[1:]
+	}
+	if n == 0 || n > len(rest) {
+		return nil, errors.New("prepared picture without passes")
+	}
+	p.passes, rest = bytes.Clone(rest[:n]), rest[n:]
+	for _, split := range p.passes {
+		if split != 1 && int(split) != p.MCU[1]/8 {
+			return nil, fmt.Errorf("prepared picture with segments split in %d: MCUs of %d rows of blocks", split, p.MCU[1]/8)
+		}
+	}
+	return rest, nil
 }
 
 // unmarshalFiles reads the lengths and both files. Nothing is allocated before
 // rest is known to be long enough for it.
 func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 	m := p.Grid().Segments()
+	if p.passes != nil {
+		m = jpeg.Pieces(p.W, p.H, p.MCU, p.Run, p.passes)
+	}
 	if size < flipBytes || int64(len(rest)) < int64(m)+1+size {
 		return errors.New("prepared picture is cut off")
 	}
@@ -127,11 +166,11 @@ func (p *Picture) unmarshalFiles(rest []byte, size int64) error {
 	at := int64(0)
 	for i := range p.starts {
 		v, n := binary.Uvarint(rest)
-		if n <= 0 || v == 0 || v > uint64(size-at) {
+		if n <= 0 || v == 0 && (p.passes == nil || i == 0) || v > uint64(size-at) {
 			return fmt.Errorf("prepared picture: bad length of segment %d", i-1)
 		}
-		if i == 0 && v < flipRoom || i > 0 && v > mostBytes {
-			return fmt.Errorf("prepared picture: segment %d cannot be rendered", max(0, i-1))
+		if i == 0 && v < flipRoom {
+			return fmt.Errorf("prepared picture with a header of %d bytes", v)
 		}
 		at += int64(v)
 		p.starts[i] = uint32(at)

@@ -54,7 +54,8 @@ type Picture struct {
 	Code   ring.Code
 	Epoch  uint8    // key epoch, for ever
 	size   int      // bytes of a rendition
-	starts []uint32 // where each segment begins in it, and where the last one ends
+	starts []uint32 // where each piece begins in it, and where the last one ends
+	passes []uint8  // how pieces make segments, see jpeg.Owners; nil: each is one
 	forms  *forms
 }
 
@@ -172,7 +173,7 @@ func checkSize(w, h int, small bool) error {
 func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
 	p := &Picture{
 		ID: o.ID, Num: o.Num, W: g.W, H: g.H, MCU: [2]int{g.MCU, g.Row}, Run: g.Run, Code: o.Code, Epoch: o.Epoch,
-		size: len(pair.Files[0]), starts: make([]uint32, len(pair.Off)),
+		size: len(pair.Files[0]), starts: make([]uint32, len(pair.Off)), passes: pair.Passes,
 	}
 	for i, at := range pair.Off {
 		p.starts[i] = uint32(at)
@@ -182,7 +183,27 @@ func newPicture(pair *jpeg.Pair, g mark.Grid, o PrepareOptions) *Picture {
 }
 
 // Segments is the number of segments, m.
-func (p *Picture) Segments() int { return len(p.starts) - 1 }
+func (p *Picture) Segments() int {
+	if p.passes != nil {
+		return p.Grid().Segments()
+	}
+	return len(p.starts) - 1
+}
+
+// pieces gives every piece what its segment has.
+func (p *Picture) pieces(of []uint32) []uint32 {
+	if p.passes == nil {
+		return of
+	}
+	out := p.owners()
+	for i, k := range out {
+		out[i] = of[k]
+	}
+	return out
+}
+
+// owners are the segments of the pieces of a progressive file.
+func (p *Picture) owners() []uint32 { return jpeg.Owners(p.W, p.H, p.MCU, p.Run, p.passes) }
 
 // Size is the length of every rendition in bytes.
 func (p *Picture) Size() int { return p.size }
@@ -202,7 +223,7 @@ func (p *Picture) plainForms(files [2][]byte) *forms {
 	for k := range order {
 		order[k] = uint32(k)
 	}
-	return newForms(files, p.starts, order, make([]uint64, (len(order)+63)/64))
+	return newForms(files, p.starts, p.pieces(order), make([]uint64, (len(order)+63)/64))
 }
 
 // Reference is the original as the reader needs it: mean and half difference of

@@ -132,8 +132,8 @@ func checkSame(t *testing.T, data []byte) {
 }
 
 // checkForeign gives a rendition to other software. libjpeg decodes it, without a
-// warning, to the pixels of its own progressive file of these coefficients; so
-// does image/jpeg. jpeginfo and ImageMagick find nothing wrong with it.
+// warning, to the pixels of its own file of these coefficients, which is progressive
+// if the rendition is not; so does image/jpeg. jpeginfo and ImageMagick find nothing wrong with it.
 func checkForeign(t *testing.T, data []byte) {
 	jpegtran, djpeg := testkit.Tool(t, "jpegtran"), testkit.Tool(t, "djpeg")
 	if got := string(pipe(t, data, testkit.Tool(t, "jpeginfo"), "-c", "-")); !strings.HasSuffix(strings.TrimSpace(got), "OK") {
@@ -142,18 +142,22 @@ func checkForeign(t *testing.T, data []byte) {
 	if got := string(pipe(t, data, testkit.Tool(t, "identify"), "-regard-warnings", "-format", "%m %[colorspace]", "jpeg:-")); got != "JPEG sRGB" {
 		t.Errorf("identify: %s", got)
 	}
-	progressive := pipe(t, data, jpegtran, "-progressive", "-copy", "all")
-	if bytes.Equal(progressive, data) {
-		t.Fatal("jpegtran wrote no progressive file")
+	style := "-progressive"
+	if bytes.Contains(data, []byte{0xff, 0xc2, 0, 17}) {
+		style = "-optimize"
 	}
-	if !bytes.Equal(pipe(t, data, djpeg, "-strict"), pipe(t, progressive, djpeg, "-strict")) {
+	other := pipe(t, data, jpegtran, style, "-copy", "all")
+	if bytes.Contains(other, []byte{0xff, 0xc2, 0, 17}) != (style == "-progressive") {
+		t.Fatal("jpegtran wrote a file of the same kind")
+	}
+	if !bytes.Equal(pipe(t, data, djpeg, "-strict"), pipe(t, other, djpeg, "-strict")) {
 		t.Error("djpeg: pixels differ from those of an ordinary encoding")
 	}
 	ours, err := stdjpeg.Decode(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := stdjpeg.Decode(bytes.NewReader(progressive))
+	theirs, err := stdjpeg.Decode(bytes.NewReader(other))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,10 +293,11 @@ func TestPrepareTakesAnyImage(t *testing.T) {
 func TestPlainIsWhatLibjpegWrites(t *testing.T) {
 	cjpeg := testkit.Tool(t, "cjpeg")
 	for name, args := range map[string][]string{
-		"default": {"-quality", "90"},
-		"4:2:2":   {"-quality", "85", "-sample", "2x1"},
-		"4:4:4":   {"-quality", "92", "-sample", "1x1"},
-		"best":    {"-quality", "80", "-optimize"},
+		"default":    {"-quality", "90"},
+		"4:2:2":      {"-quality", "85", "-sample", "2x1"},
+		"4:4:4":      {"-quality", "92", "-sample", "1x1"},
+		"best":       {"-quality", "80", "-optimize"},
+		"many scans": {"-quality", "85", "-progressive"},
 	} {
 		for _, img := range []image.Image{one(), paint.Scene(8, 328, 264), paint.Scene(9, 64, 57)} {
 			theirs := pipe(t, ppm(img, 1), cjpeg, args...)
@@ -438,7 +443,38 @@ func TestUnmarshalReadsTheOlderFormat(t *testing.T) {
 	}
 }
 
-// A file in format BRP2 whose checksum fits may still lie in every field.
+// withPasses is a body of format BRP2 in BRP3.
+func withPasses(body []byte, passes ...byte) []byte {
+	const idAt = 26
+	id := idAt + 1 + int(body[idAt])
+	out := append([]byte("BRP3"), body[4:id]...)
+	return append(append(append(out, byte(len(passes))), passes...), body[id:]...)
+}
+
+// Progressive pictures are stored with how their pieces lie.
+func TestUnmarshalReadsPasses(t *testing.T) {
+	p, _, r := prepare(t, one())
+	body := marshal(t, p)
+	body = body[:len(body)-4]
+	q, err := canary.UnmarshalPicture(withChecksum(withPasses(body, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := canary.NewRenderer(q, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(r.Append(nil, 80000), s.Append(nil, 80000)) || q.Segments() != p.Segments() {
+		t.Error("read with its passes, the picture is another one")
+	}
+	for _, passes := range [][]byte{{}, {0}, {3}, {2}, {1, 1}, bytes.Repeat([]byte{1}, 255)} {
+		if _, err := canary.UnmarshalPicture(withChecksum(withPasses(body, passes...))); err == nil {
+			t.Errorf("passes %v were taken", passes)
+		}
+	}
+}
+
+// A file in format BRP2 or BRP3 whose checksum fits may still lie in every field.
 func FuzzUnmarshalPicture(f *testing.F) {
 	p, _, err := canary.Prepare(paint.Scene(5, 400, 400), canary.PrepareOptions{ID: "p", Code: ring.D, Key: testKey})
 	if err != nil {
@@ -450,6 +486,7 @@ func FuzzUnmarshalPicture(f *testing.F) {
 	}
 	f.Add(data[:len(data)-4])
 	f.Add(data[:200])
+	f.Add(withPasses(data[:len(data)-4], 1))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := canary.UnmarshalPicture(withChecksum(body))
 		if err != nil {
@@ -465,7 +502,7 @@ func FuzzUnmarshalPicture(f *testing.F) {
 		// Its parts need not be pictures, but nothing may panic.
 		_, _ = p.Reference()
 		again, err := p.MarshalBinary()
-		if err != nil || !bytes.Equal(again, withChecksum(body)) && string(body[:4]) == "BRP2" {
+		if err != nil || !bytes.Equal(again, withChecksum(body)) && string(body[:4]) != "BRP1" {
 			t.Fatalf("marshalled again, the bytes differ: %v", err)
 		}
 	})

@@ -20,7 +20,7 @@ func NewRenderer(p *Picture, key []byte) (*Renderer, error) {
 		return nil, fmt.Errorf("picture %s: %w", p.ID, err)
 	}
 	own := *p
-	own.forms = newForms([2][]byte{p.variant(0), p.variant(1)}, p.starts, book.Order(), likely(book))
+	own.forms = newForms([2][]byte{p.variant(0), p.variant(1)}, p.starts, p.pieces(book.Order()), likely(book))
 	return &Renderer{&own, book}, nil
 }
 

@@ -8,9 +8,10 @@ type Dialect struct {
 	Across  int           // luma blocks of an MCU side by side: 2 for 4:2:0 and 4:2:2, 1 for 4:4:4
 	Down    int           // and one below the other: 2 for 4:2:0
 	Optimal bool          // Huffman tables are made for each file, as jpegtran -optimize does
-	parts   []part        // everything between the start of the file and the entropy-coded data
+	parts   []part        // everything between the start of the file and the entropy-coded data, or the scans
 	specs   [4]spec       // lumaDC, lumaAC, chromaDC, chromaAC
 	ids     [4]byte       // their class and number, as DHT writes them
+	scans   script        // of a progressive dialect, with tables in the place of specs; nil: baseline
 }
 
 // part is a marker segment. A frame header's size is zero in it.
@@ -22,7 +23,9 @@ type part struct {
 // Markers that have a meaning here.
 const (
 	sof0 = 0xc0
+	sof2 = 0xc2
 	dht  = 0xc4
+	eoi  = 0xd9
 	sos  = 0xda
 	dqt  = 0xdb
 	dri  = 0xdd
@@ -46,8 +49,11 @@ func (d *Dialect) Subsampling() string {
 	return "4:4:4"
 }
 
+// Progressive says whether files are written in many scans.
+func (d *Dialect) Progressive() bool { return d.scans != nil }
+
 // Standard says whether the Huffman tables are those of annex K.3.
-func (d *Dialect) Standard() bool { return !d.Optimal && d.uses(&standard) }
+func (d *Dialect) Standard() bool { return !d.Optimal && !d.Progressive() && d.uses(&standard) }
 
 func (d *Dialect) uses(specs *[4]spec) bool {
 	for i := range specs {

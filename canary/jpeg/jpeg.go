@@ -1,14 +1,15 @@
-// Package jpeg writes baseline JPEG files out of coefficients, reads them back,
-// and writes one picture in two variants that can be joined run by run: every
-// mixture of the two is byte for byte the file that an ordinary encoder writes
+// Package jpeg writes baseline and progressive JPEG files out of coefficients, reads
+// them back, and writes one picture in two variants that can be joined run by run:
+// every mixture of the two is byte for byte the file that an ordinary encoder writes
 // for the coefficients so chosen (ITU-T T.81; structure as libjpeg's, no restart
-// markers). What such files look like - tables, subsampling, header - is a Dialect,
-// learned from files or libjpeg's default.
+// markers). What such files look like - tables, subsampling, header, scans - is a
+// Dialect, learned from files or libjpeg's default.
 //
 // The trick is in pair.go: both variants of a run are brought to the same
 // number of bits, stuffing included, so that a run starts at the same bit
 // whatever was chosen before, and its ragged last bits belong to chroma, which
-// no variant touches.
+// no variant touches. progressive_pair.go does the same with the pieces of a run in
+// the few scans that carry the mark.
 package jpeg
 
 // Frame is a picture as quantised coefficients.

@@ -16,9 +16,10 @@ type Sample struct {
 }
 
 // Learn finds the dialect that most of the files speak: quantiser tables,
-// subsampling, Huffman tables, order of markers, JFIF and Adobe segments, colour
-// profile and comment if they are the same in all of them. What it cannot keep -
-// other metadata, progressive scans, restart markers - it says in notes. A file
+// subsampling, Huffman tables, order of markers, scans of progressive files, JFIF and
+// Adobe segments, colour profile and comment if they are the same in all of them. What
+// it cannot keep - other metadata, restart markers, progressive scans with tables or
+// segments where libjpeg has none - it says in notes. A file
 // that is no colour JPEG in YCbCr is an error that names it.
 func Learn(files []Sample) (*Dialect, []string, error) {
 	var all []*lesson
@@ -90,6 +91,9 @@ func (d *Dialect) String() string {
 	for i, p := range d.parts {
 		names[i] = partName(p)
 	}
+	if d.Progressive() {
+		return fmt.Sprintf("progressive %s in %d scans, markers %s", d.Subsampling(), len(d.scans), strings.Join(names, " "))
+	}
 	return fmt.Sprintf("baseline %s, %s, markers %s", d.Subsampling(), style, strings.Join(names, " "))
 }
 
@@ -97,6 +101,8 @@ func partName(p part) string {
 	switch p.marker {
 	case sof0:
 		return "SOF0"
+	case sof2:
+		return "SOF2"
 	case dht:
 		return "DHT"
 	case dqt:
@@ -109,7 +115,8 @@ func partName(p part) string {
 	return fmt.Sprintf("APP%d", p.marker-app0)
 }
 
-// look reads one file's header, and its coefficients to see how its tables were made.
+// look reads one file's headers, and a baseline file's coefficients to see how its
+// tables were made.
 func look(data []byte) (*lesson, error) {
 	l := &lesson{}
 	p := parser{d: &Dialect{}}
@@ -142,8 +149,13 @@ func look(data []byte) (*lesson, error) {
 		return nil, errors.New("jpeg: its colours are not YCbCr")
 	}
 	if progressive {
-		l.notes = append(l.notes, "the files are progressive: copies are baseline files with their quantisers, subsampling and header, told apart by their frame marker and scans")
-		l.d.Optimal = true
+		d, err := readScript(data, kept)
+		if err != nil {
+			l.notes = append(l.notes, fmt.Sprintf("the files are progressive, but not as libjpeg writes them (%v): copies are baseline files with their quantisers, subsampling and header, told apart by their frame marker and scans", err))
+			l.d.Optimal = true
+			return l, nil
+		}
+		l.d = d
 		return l, nil
 	}
 	l.d.Optimal = !complete(&l.d.specs)
@@ -217,6 +229,9 @@ func majority(all []*lesson) []*lesson {
 	var best []*lesson
 	for _, l := range all {
 		key := fmt.Sprint(l.d.Quant, l.d.Across, l.d.Down, l.d.Optimal)
+		for i := range l.d.scans {
+			key += fmt.Sprintf("/%x", l.d.scans[i].sos)
+		}
 		for _, p := range l.d.parts {
 			if p.marker < app0 {
 				key += fmt.Sprintf("/%x", p.marker)

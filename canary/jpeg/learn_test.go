@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,12 +41,14 @@ var dialects = map[string]struct {
 	args      []string
 	described string
 }{
-	"default":     {[]string{"-quality", "90"}, "baseline 4:2:0, standard Huffman tables, markers APP0 DQT DQT SOF0 DHT DHT DHT DHT SOS"},
-	"4:2:2":       {[]string{"-quality", "85", "-sample", "2x1"}, "baseline 4:2:2, standard"},
-	"4:4:4":       {[]string{"-quality", "92", "-sample", "1x1"}, "baseline 4:4:4, standard"},
-	"4:4:0":       {[]string{"-quality", "75", "-sample", "1x2"}, "baseline 4:4:0, standard"},
-	"optimised":   {[]string{"-quality", "80", "-optimize"}, "baseline 4:2:0, optimised"},
-	"progressive": {[]string{"-quality", "80", "-progressive"}, "baseline 4:2:0, optimised"},
+	"default":            {[]string{"-quality", "90"}, "baseline 4:2:0, standard Huffman tables, markers APP0 DQT DQT SOF0 DHT DHT DHT DHT SOS"},
+	"4:2:2":              {[]string{"-quality", "85", "-sample", "2x1"}, "baseline 4:2:2, standard"},
+	"4:4:4":              {[]string{"-quality", "92", "-sample", "1x1"}, "baseline 4:4:4, standard"},
+	"4:4:0":              {[]string{"-quality", "75", "-sample", "1x2"}, "baseline 4:4:0, standard"},
+	"optimised":          {[]string{"-quality", "80", "-optimize"}, "baseline 4:2:0, optimised"},
+	"progressive":        {[]string{"-quality", "80", "-progressive"}, "progressive 4:2:0 in 10 scans, markers APP0 DQT DQT SOF2"},
+	"progressive, 4:2:2": {[]string{"-quality", "75", "-progressive", "-sample", "2x1"}, "progressive 4:2:2 in 10 scans"},
+	"progressive, 4:4:4": {[]string{"-quality", "92", "-progressive", "-sample", "1x1"}, "progressive 4:4:4 in 10 scans"},
 }
 
 // A file of a dialect, parsed and written again, is the file itself; learned from
@@ -61,12 +64,6 @@ func TestLearnedDialectsWriteTheirFiles(t *testing.T) {
 			t.Log(d, notes)
 			if !strings.HasPrefix(d.String(), c.described) {
 				t.Errorf("described as %s", d)
-			}
-			if name == "progressive" {
-				if !strings.Contains(fmt.Sprint(notes), "progressive") {
-					t.Errorf("notes %q say nothing of progressive files", notes)
-				}
-				other = run(t, other, testkit.Tool(t, "jpegtran"), "-optimize", "-copy", "all")
 			}
 			f, err := jpeg.Parse(other)
 			if err != nil {
@@ -115,10 +112,13 @@ func checkPooled(t *testing.T, m *jpeg.Marked) {
 	}
 	rng := rand.New(rand.NewPCG(2, 2))
 	for range 5 {
-		got, _ := choose(m, p, func(int) int { return rng.IntN(2) })
+		got, want := choose(m, p, func(int) int { return rng.IntN(2) })
 		f, err := jpeg.Parse(got)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !reflect.DeepEqual([]jpeg.Grid{f.Luma, f.Cb, f.Cr}, []jpeg.Grid{want.Luma, want.Cb, want.Cr}) {
+			t.Fatal("parsed coefficients are not the ones chosen")
 		}
 		if !bytes.Equal(f.Encode(), got) {
 			t.Fatal("the splice is not what an encoder with its tables writes")
@@ -193,6 +193,7 @@ func TestLearnRefuses(t *testing.T) {
 func FuzzLearn(f *testing.F) {
 	f.Add(jpeg.NewFrame(20, 20, jpeg.Default(75)).Encode())
 	f.Add(bytes.Replace(jpeg.NewFrame(20, 20, jpeg.Default(75)).Encode(), []byte{0xff, 0xc0}, []byte{0xff, 0xc2}, 1))
+	f.Add(jpeg.NewFrame(20, 20, inScript(f, scripts["libjpeg"], 85, 2, 2)).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, _, err := jpeg.Learn([]jpeg.Sample{{Data: data}})
 		if err != nil {

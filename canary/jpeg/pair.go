@@ -9,12 +9,46 @@ type Marked struct {
 }
 
 // Pair is one picture in two variants whose segments are exchangeable: bytes
-// Off[k]..Off[k+1] of either file are segment k, whatever stands before.
+// Off[k]..Off[k+1] of either file are segment k, whatever stands before. In a
+// progressive file they are piece k, and a segment has several.
 type Pair struct {
-	Files [2][]byte
-	Off   []int     // len = segments + 1; Off[0] is the end of the header
-	As    [2]*Frame // the coefficients really written
-	Bare  int       // segments left without a mark because no equal length was found
+	Files  [2][]byte
+	Off    []int     // len = pieces + 1; Off[0] is the end of the header
+	Passes []uint8   // how the pieces lie, see Owners; nil: each is a segment
+	As     [2]*Frame // the coefficients really written
+	Bare   int       // segments left without a mark because no equal length was found
+	Given  int       // pieces of a progressive file of which the same is true
+}
+
+// Owners are the segments that pieces belong to, in a picture of w x h pixels,
+// MCUs of mcu pixels and so many MCUs to a segment. A pass is one scan that differs;
+// its number says into how many pieces it splits a segment, each with one of that many
+// rows of blocks; those below the picture are missing.
+func Owners(w, h int, mcu [2]int, run int, passes []uint8) []uint32 {
+	out := make([]uint32, 0, Pieces(w, h, mcu, run, passes))
+	for _, split := range passes {
+		rows, perRow := passSize(w, h, mcu, run, split)
+		for row := range rows {
+			for k := range perRow {
+				out = append(out, uint32(row/int(split)*perRow+k))
+			}
+		}
+	}
+	return out
+}
+
+// Pieces is how many pieces Owners knows.
+func Pieces(w, h int, mcu [2]int, run int, passes []uint8) (n int) {
+	for _, split := range passes {
+		rows, perRow := passSize(w, h, mcu, run, split)
+		n += rows * perRow
+	}
+	return n
+}
+
+func passSize(w, h int, mcu [2]int, run int, split uint8) (rows, perRow int) {
+	size := mcu[1] / int(split)
+	return (h + size - 1) / size, ((w+mcu[0]-1)/mcu[0] + run - 1) / run
 }
 
 // Segments is the number of segments of a picture of cols x rows MCUs.
@@ -24,6 +58,9 @@ func Segments(cols, rows, run int) int { return (cols + run - 1) / run * rows }
 // they are the best for both variants together: no choice of segments is far
 // from its own best ones, none has exactly those.
 func (m *Marked) Write() *Pair {
+	if m.Plain.Progressive() {
+		return m.writeProgressive()
+	}
 	if m.Plain.Optimal {
 		m = m.settled()
 	}
@@ -403,6 +440,11 @@ func (e *equaliser) plan(s *side, n int) {
 			e.edits(&s.blocks[i], &s.ideal[i], &s.opts[i])
 		}
 	}
+	s.convolve(n)
+}
+
+// convolve adds up what the blocks' changes cost.
+func (s *side) convolve(n int) {
 	for i := range n {
 		row, from := &s.cost[i], s.choice[i][:]
 		for k := range row {

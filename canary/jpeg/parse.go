@@ -100,13 +100,16 @@ func Tables(data []byte) (*[64]uint16, error) {
 	return &natural, nil
 }
 
-// Parse reads a baseline file of one scan of three components without restart
-// markers, luma not subsampled, as Encode and Write make them, back into
-// coefficients; the frame's dialect is the file's own. It takes memory in
+// Parse reads a file of three components without restart markers, luma not
+// subsampled, baseline in one scan or progressive, as Encode and Write make them,
+// back into coefficients; the frame's dialect is the file's own. It takes memory in
 // proportion to the file's length and refuses everything else with a reason.
 func Parse(data []byte) (*Frame, error) {
 	p := parser{d: &Dialect{}}
 	rest, err := segments(data, p.segment)
+	if errors.Is(err, errProgressive) {
+		return parseProgressive(data)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +119,8 @@ func Parse(data []byte) (*Frame, error) {
 	}
 	return f, nil
 }
+
+var errProgressive = errors.New("jpeg: a progressive file")
 
 type parser struct {
 	d     *Dialect
@@ -140,7 +145,9 @@ func (p *parser) segment(marker byte, body []byte) (err error) {
 		}
 	case sos:
 		err = p.sos(body)
-	case 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
+	case sof2:
+		err = errProgressive
+	case 0xc1, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
 		err = fmt.Errorf("jpeg: frame type %#x is not baseline", marker)
 	}
 	p.d.add(marker, kept)
@@ -175,17 +182,11 @@ func (p *parser) sos(body []byte) error {
 	if f == nil || len(body) != 10 || body[0] != 3 || body[1] != f[6] || body[3] != f[9] || body[5] != f[12] || string(body[7:]) != "\x00\x3f\x00" {
 		return errors.New("jpeg: not one baseline scan of three components")
 	}
-	for c, id := range [2]byte{f[8], f[11]} {
-		if id > 3 || p.quant[id] == nil {
-			return errors.New("jpeg: quantiser table missing")
-		}
-		if slices.Max(p.quant[id][:]) > 255 {
-			return errors.New("jpeg: quantiser of 16 bits in a baseline file")
-		}
-		p.d.Quant[c] = *p.quant[id]
+	if err := p.quantisers(); err != nil {
+		return err
 	}
-	if id := f[14]; id > 3 || p.quant[id] == nil || *p.quant[id] != p.d.Quant[1] || body[4] != body[6] {
-		return errors.New("jpeg: Cb and Cr have tables of their own")
+	if body[4] != body[6] {
+		return errOwnTables
 	}
 	for c, both := range [2]byte{body[2], body[4]} {
 		for class, id := range [2]byte{both >> 4, both & 15} {
@@ -199,29 +200,57 @@ func (p *parser) sos(body []byte) error {
 	return nil
 }
 
-func (p *parser) huffman(body []byte) error {
-	for len(body) > 0 {
-		if len(body) < 17 {
-			return errShort
+var errOwnTables = errors.New("jpeg: Cb and Cr have tables of their own")
+
+// quantisers takes the tables that the frame header names into the dialect.
+func (p *parser) quantisers() error {
+	f := p.frame
+	for c, id := range [2]byte{f[8], f[11]} {
+		if id > 3 || p.quant[id] == nil {
+			return errors.New("jpeg: quantiser table missing")
 		}
-		class, id := body[0]>>4, body[0]&15
-		if class > 1 || id > 1 {
-			return errors.New("jpeg: bad Huffman table number")
+		if slices.Max(p.quant[id][:]) > 255 {
+			return errors.New("jpeg: quantiser of 16 bits in a file of 8 bits a sample")
 		}
-		var s spec
-		copy(s.counts[:], body[1:17])
-		n := 0
-		for _, c := range s.counts {
-			n += int(c)
-		}
-		if n > 256 || len(body) < 17+n {
-			return errShort
-		}
-		s.values = bytes.Clone(body[17 : 17+n])
-		p.specs[class][id] = &s
-		body = body[17+n:]
+		p.d.Quant[c] = *p.quant[id]
+	}
+	if id := f[14]; id > 3 || p.quant[id] == nil || *p.quant[id] != p.d.Quant[1] {
+		return errOwnTables
 	}
 	return nil
+}
+
+func (p *parser) huffman(body []byte) error {
+	for len(body) > 0 {
+		id, s, rest, err := readSpec(body)
+		if err != nil {
+			return err
+		}
+		p.specs[id>>4][id&15] = s
+		body = rest
+	}
+	return nil
+}
+
+// readSpec reads the first table of a DHT segment, its class and number first.
+func readSpec(body []byte) (id byte, s *spec, rest []byte, err error) {
+	if len(body) < 17 {
+		return 0, nil, nil, errShort
+	}
+	if id = body[0]; id>>4 > 1 || id&15 > 1 {
+		return 0, nil, nil, errors.New("jpeg: bad Huffman table number")
+	}
+	s = new(spec)
+	copy(s.counts[:], body[1:17])
+	n := 0
+	for _, c := range s.counts {
+		n += int(c)
+	}
+	if n > 256 || len(body) < 17+n {
+		return 0, nil, nil, errShort
+	}
+	s.values = bytes.Clone(body[17 : 17+n])
+	return id, s, body[17+n:], nil
 }
 
 // scan reads the entropy-coded data.

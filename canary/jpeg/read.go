@@ -36,6 +36,8 @@ func newDecoder(s spec) (*decoder, error) {
 	return d, nil
 }
 
+var errBadAC = errors.New("jpeg: bad AC coefficient")
+
 // reader takes bits out of entropy-coded bytes.
 type reader struct {
 	data []byte
@@ -130,11 +132,13 @@ func (r *reader) block(b *Block, before *int16, dc, ac *decoder) error {
 			if run != 15 {
 				break
 			}
-			z += 15
+			if z += 15; z > 62 {
+				return errBadAC // zeros up to the end are no run of 16
+			}
 			continue
 		}
 		if z += run; z > 63 || n > 10 {
-			return errors.New("jpeg: bad AC coefficient")
+			return errBadAC
 		}
 		b[z] = int16(r.value(n))
 	}

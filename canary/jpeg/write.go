@@ -2,12 +2,13 @@ package jpeg
 
 import "encoding/binary"
 
-// header is everything before the entropy-coded data.
+// header is everything before the entropy-coded data; in a progressive dialect,
+// before the first scan's tables.
 func (f *Frame) header() []byte {
 	out := []byte{0xff, 0xd8}
 	for _, p := range f.parts {
 		out = segment(out, p.marker, p.body)
-		if p.marker == sof0 {
+		if p.marker == sof0 || p.marker == sof2 {
 			size := out[len(out)-len(p.body)+1:]
 			binary.BigEndian.PutUint16(size, uint16(f.H))
 			binary.BigEndian.PutUint16(size[2:], uint16(f.W))
@@ -46,6 +47,9 @@ func (w *writer) chroma(f *Frame, mx, my int, d *dcs) {
 // Encode writes the frame as an ordinary file. In a dialect of Huffman tables
 // made for each file these are the best for the frame.
 func (f *Frame) Encode() []byte {
+	if f.Progressive() {
+		return f.encodeProgressive()
+	}
 	if f.Optimal {
 		var c counts
 		c.frame(f)

@@ -41,7 +41,7 @@ type Result struct {
 	Pairs   int // ringed files, each with ordinary ones of the same pixels
 	Photos  int // that they were cut from; none is in both training and judgement
 	Own     AUC // against files of our own encoder without a ring
-	Foreign AUC // against libjpeg's files; NaN without cjpeg
+	Foreign AUC // against libjpeg's files; NaN if there are none
 	Known   AUC // control: ordinary files against the same with one coefficient in thirty off by one, which must be told
 }
 
@@ -57,8 +57,10 @@ type sample struct {
 	ringed, own, foreign, edited []float64
 }
 
-// Measure cuts pictures from the photos and from painted scenes, makes the files, and judges.
-func Measure(ctx context.Context, photos []string, log io.Writer) (Result, error) {
+// Measure cuts pictures from the photos and from painted scenes, makes the files in a
+// dialect (nil: libjpeg's default, quality 90), and judges. Only in the default are
+// there libjpeg's files.
+func Measure(ctx context.Context, photos []string, like *jpeg.Dialect, log io.Writer) (Result, error) {
 	var sources []func() (image.Image, error)
 	for _, path := range photos {
 		sources = append(sources, func() (image.Image, error) { return load(path) })
@@ -66,9 +68,11 @@ func Measure(ctx context.Context, photos []string, log io.Writer) (Result, error
 	for i := range paintedScenes {
 		sources = append(sources, func() (image.Image, error) { return paint.Scene(uint64(900+i), 1080, 810), nil })
 	}
-	cjpeg, _ := exec.LookPath("cjpeg")
-	if cjpeg == "" {
-		fmt.Fprintln(log, "tell: cjpeg is not installed: no files of libjpeg's to compare with")
+	cjpeg := ""
+	if like == nil {
+		if cjpeg, _ = exec.LookPath("cjpeg"); cjpeg == "" {
+			fmt.Fprintln(log, "tell: cjpeg is not installed: no files of libjpeg's to compare with")
+		}
 	}
 	var all []sample
 	for i, open := range sources {
@@ -76,7 +80,7 @@ func Measure(ctx context.Context, photos []string, log io.Writer) (Result, error
 		if err != nil {
 			return Result{}, err
 		}
-		cuts, err := cutSamples(ctx, i, img, cjpeg)
+		cuts, err := cutSamples(ctx, i, img, like, cjpeg)
 		if err != nil {
 			return Result{}, err
 		}
@@ -111,7 +115,7 @@ func load(path string) (image.Image, error) {
 
 // cutSamples cuts pictures from a photo, parts of it reduced by different
 // factors, and makes their files.
-func cutSamples(ctx context.Context, photo int, img image.Image, cjpeg string) ([]sample, error) {
+func cutSamples(ctx context.Context, photo int, img image.Image, like *jpeg.Dialect, cjpeg string) ([]sample, error) {
 	out := make([]*sample, cutsPerPhoto)
 	errs := make([]error, cutsPerPhoto)
 	var wg sync.WaitGroup
@@ -124,7 +128,7 @@ func cutSamples(ctx context.Context, photo int, img image.Image, cjpeg string) (
 				return
 			}
 			rng := rand.New(rand.NewPCG(uint64(photo), uint64(i)))
-			out[i], errs[i] = newSample(ctx, photo, cutOut(img, rng), cjpeg, rng)
+			out[i], errs[i] = newSample(ctx, photo, cutOut(img, rng), like, cjpeg, rng)
 		})
 	}
 	wg.Wait()
@@ -156,12 +160,12 @@ func cutOut(img image.Image, rng *rand.Rand) image.Image {
 }
 
 // newSample makes a picture's files; nil if it takes no ring.
-func newSample(ctx context.Context, photo int, img image.Image, cjpeg string, rng *rand.Rand) (*sample, error) {
+func newSample(ctx context.Context, photo int, img image.Image, like *jpeg.Dialect, cjpeg string, rng *rand.Rand) (*sample, error) {
 	key := make([]byte, 32)
 	for i := range key {
 		key[i] = byte(rng.Uint32())
 	}
-	p, _, err := canary.Prepare(img, canary.PrepareOptions{ID: "p", Code: ring.D, Key: key})
+	p, _, err := canary.Prepare(img, canary.PrepareOptions{ID: "p", Code: ring.D, Key: key, Dialect: like})
 	if errors.Is(err, canary.ErrTooPlain) {
 		return nil, nil
 	}
@@ -172,12 +176,12 @@ func newSample(ctx context.Context, photo int, img image.Image, cjpeg string, rn
 	if err != nil {
 		return nil, err
 	}
-	plain, err := canary.PreparePlain(img, nil)
+	plain, err := canary.PreparePlain(img, like)
 	if err != nil {
 		return nil, err
 	}
 	s := &sample{photo: photo}
-	edited, err := nudged(plain, rng)
+	edited, err := nudged(plain, like, rng)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +200,7 @@ func newSample(ctx context.Context, photo int, img image.Image, cjpeg string, rn
 }
 
 // nudged changes one in thirty of a file's coefficients that are not zero by one.
-func nudged(data []byte, rng *rand.Rand) ([]byte, error) {
+func nudged(data []byte, like *jpeg.Dialect, rng *rand.Rand) ([]byte, error) {
 	f, err := jpeg.Parse(data)
 	if err != nil {
 		return nil, err
@@ -210,6 +214,9 @@ func nudged(data []byte, rng *rand.Rand) ([]byte, error) {
 		}
 	}
 	f.FillDummies()
+	if like != nil {
+		f.Dialect = like
+	}
 	return f.Encode(), nil
 }
 

@@ -58,7 +58,7 @@ func TestFeatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	edited, err := nudged(plain, rand.New(rand.NewPCG(1, 1)))
+	edited, err := nudged(plain, nil, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
