@@ -134,9 +134,11 @@ type candidate struct {
 
 func (c candidate) best() float32 { return max(c.scores[0], c.scores[1]) }
 
-// single says that the votes are mostly of one turn and scale: a picture that only
-// looks alike, in an index of few, has many of all kinds.
-func (c candidate) single() bool { return c.best() >= leastShare*c.sum }
+// single says that enough votes are of one turn and scale: a picture that only
+// looks alike, in an index of few, has many of all kinds. In a collage the other
+// cells' keypoints vote for a picture that is there too, in all ways: many votes
+// that agree are enough then.
+func (c candidate) single(many float32) bool { return c.best() >= min(leastShare*c.sum, many) }
 
 // strongest sorts candidates and keeps the first n.
 func strongest(all []candidate, n int) []candidate {
@@ -191,7 +193,7 @@ func (x *Index) candidates(q *Query) []candidate {
 	x.hashes.near(q.Mirrored, func(i int32) { r.alike(i, x.prints[i].Hash.Distance(q.Mirrored)) })
 	x.votes(q, r, 0, 2)
 	if len(q.points) >= manyPoints && !q.small() {
-		if all := x.tallied(q, r); len(all) == 0 || all[0].best() < leastHalf || !slices.ContainsFunc(all, candidate.single) {
+		if all := x.tallied(q, r); len(all) == 0 || all[0].best() < leastHalf || !slices.ContainsFunc(all, func(c candidate) bool { return c.single(manyAgree / 2) }) {
 			return nil
 		}
 	}
@@ -208,7 +210,7 @@ func (x *Index) candidates(q *Query) []candidate {
 			least = leastAlone
 		}
 		for form, score := range all[i].scores {
-			all[i].forms[form] = score >= least && all[i].single()
+			all[i].forms[form] = score >= least && all[i].single(manyAgree)
 		}
 	}
 	return all
@@ -285,7 +287,8 @@ const (
 	strangers   = 5   // what the best of very many strangers has at most; a picture that fills a file has 10 and more
 	manyPoints  = 400 // of a suspect: then every second of them tells whether the others are asked
 	leastHalf   = 1.5 // what the best print must have for that; a picture that is there has 4 and more
-	leastShare  = 0.3 // of a print's votes that agree; a picture that is there has .59 and more
+	leastShare  = 0.3 // of a print's votes that agree; a picture that is there, alone, has .59 and more
+	manyAgree   = 20  // votes that agree, however many others do not; a stranger has 15, a cell of a collage 24 and more
 	leastAlone  = 2.5 // a print with less is not verified where nobody is stronger than strangers are
 	shortlisted = 500 // prints whose votes are told apart
 )
