@@ -120,6 +120,13 @@ const (
 	traceTimeout = 10 * time.Minute
 )
 
+// within runs every job: it ends with its worker's span, and that is no failed try.
+func (q *Queue) within(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
+	ctx, done := q.under(ctx)
+	defer done()
+	return q.stopped(ctx, work(ctx))
+}
+
 // stopped turns the end of a job by the end of its worker into "later": it is no
 // failed try.
 func (q *Queue) stopped(ctx context.Context, err error) error {
@@ -139,14 +146,12 @@ func (scanWorker) Timeout(*river.Job[ScanArgs]) time.Duration { return scanTimeo
 
 // Work scans the site.
 func (w scanWorker) Work(ctx context.Context, job *river.Job[ScanArgs]) error {
-	ctx, done := w.q.under(ctx)
-	defer done()
 	req := w.q.c.Scan
 	req.URLs = job.Args.URLs
 	found := 0
 	results, err := w.q.c.Registry.Scan(ctx, req, func(registry.ScanSighting) { found++ })
 	if err != nil {
-		return w.q.stopped(ctx, err)
+		return err
 	}
 	for _, r := range results {
 		w.q.c.Log.InfoContext(ctx, "site scanned", "site", r.Site, "verdict", r.Verdict, "sightings", found)
@@ -164,14 +169,12 @@ func (leadWorker) Timeout(*river.Job[LeadArgs]) time.Duration { return scanTimeo
 
 // Work scans the page.
 func (w leadWorker) Work(ctx context.Context, job *river.Job[LeadArgs]) error {
-	ctx, done := w.q.under(ctx)
-	defer done()
 	req := w.q.c.Scan
 	if req.MaxPages == 0 || req.MaxPages > mostLeadPages {
 		req.MaxPages = mostLeadPages
 	}
 	_, err := w.q.c.Registry.FollowLead(ctx, job.Args.URL, req, job.Attempt < job.MaxAttempts)
-	return w.q.stopped(ctx, err)
+	return err
 }
 
 // mostLeadPages bounds a lead's scan: whoever sends a request writes its Referer.
@@ -187,9 +190,7 @@ func (alertWorker) Timeout(*river.Job[AlertArgs]) time.Duration { return alertTi
 
 // Work delivers.
 func (w alertWorker) Work(ctx context.Context, job *river.Job[AlertArgs]) error {
-	ctx, done := w.q.under(ctx)
-	defer done()
-	return w.q.stopped(ctx, w.q.c.Registry.DeliverTo(ctx, job.Args.Webhook))
+	return w.q.c.Registry.DeliverTo(ctx, job.Args.Webhook)
 }
 
 type probeWorker struct {
@@ -202,8 +203,6 @@ func (probeWorker) Timeout(*river.Job[ProbeArgs]) time.Duration { return probeTi
 
 // Work asks.
 func (w probeWorker) Work(ctx context.Context, job *river.Job[ProbeArgs]) error {
-	ctx, done := w.q.under(ctx)
-	defer done()
 	a := job.Args
 	err := w.q.c.Registry.Probe(ctx, registry.ProbeRequest{Site: a.Site, Template: a.Template, Count: 1, Allow: append(a.Allow, w.q.c.Scan.Allow...)}, func(r registry.ProbeResult) {
 		w.q.c.Log.InfoContext(ctx, "site asked", "site", r.Site, "decoy", r.Decoy, "answered", r.Answered)
@@ -211,7 +210,7 @@ func (w probeWorker) Work(ctx context.Context, job *river.Job[ProbeArgs]) error 
 	if errors.Is(err, registry.ErrInvalid) {
 		return river.JobCancel(err)
 	}
-	return w.q.stopped(ctx, err)
+	return err
 }
 
 type traceWorker struct {
@@ -224,9 +223,7 @@ func (traceWorker) Timeout(*river.Job[TraceArgs]) time.Duration { return traceTi
 
 // Work traces.
 func (w traceWorker) Work(ctx context.Context, job *river.Job[TraceArgs]) error {
-	ctx, done := w.q.under(ctx)
-	defer done()
-	return w.q.stopped(ctx, w.q.c.Registry.TraceUpload(ctx, job.Args.Upload, job.Attempt < job.MaxAttempts))
+	return w.q.c.Registry.TraceUpload(ctx, job.Args.Upload, job.Attempt < job.MaxAttempts)
 }
 
 // AddScan makes a job that scans a site now; it reports false if one waits already.

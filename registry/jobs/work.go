@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"birdring/registry"
 )
@@ -34,9 +35,10 @@ func (q *Queue) riverConfig() *river.Config {
 	river.AddWorker(workers, traceWorker{q: q})
 	q.name = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	return &river.Config{
-		ID:      q.name,
-		Logger:  slog.New(onlyTrouble{q.c.Log.Handler()}),
-		Workers: workers,
+		ID:         q.name,
+		Logger:     slog.New(onlyTrouble{q.c.Log.Handler()}),
+		Workers:    workers,
+		Middleware: []rivertype.Middleware{river.WorkerMiddlewareFunc(q.within)},
 		Queues: map[string]river.QueueConfig{
 			queueScans: {MaxWorkers: q.c.Workers}, queueAlerts: {MaxWorkers: 16}, queueProbes: {MaxWorkers: 4}, queueTraces: {MaxWorkers: q.c.Workers},
 		},
