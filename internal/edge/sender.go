@@ -152,17 +152,22 @@ func (s *sender) store(to journal.Position) error {
 	s.mu.Lock()
 	s.sent = to
 	s.mu.Unlock()
-	data, err := json.Marshal(to)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(s.path+".new", data, 0o600); err != nil {
-		return fmt.Errorf("note how far hits are sent: %w", err)
-	}
-	if err := os.Rename(s.path+".new", s.path); err != nil {
+	if err := keep(s.path, to); err != nil {
 		return fmt.Errorf("note how far hits are sent: %w", err)
 	}
 	return nil
+}
+
+// keep replaces a note by another whole one. A power loss may cost it.
+func keep(path string, note any) error {
+	data, err := json.Marshal(note)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 func (s *sender) note(n int, err error) {

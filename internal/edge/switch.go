@@ -99,11 +99,7 @@ func (s *switches) take(all []stream.Message) error {
 	if next == s.told {
 		return nil
 	}
-	data, err := json.Marshal(next)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(os.WriteFile(s.path+".new", data, 0o600), os.Rename(s.path+".new", s.path)); err != nil {
+	if err := keep(s.path, next); err != nil {
 		return fmt.Errorf("keep what the registry told: %w", err)
 	}
 	if next.Neutral != s.told.Neutral {
