@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"birdring/registry"
 )
 
 // Role says what the holder of a key may do.
@@ -219,11 +221,7 @@ func (k *Keys) write(all []Key) error {
 	if err != nil {
 		return err
 	}
-	tmp := k.path + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, k.path); err != nil {
+	if err := registry.WritePrivate(k.path, append(data, '\n')); err != nil {
 		return err
 	}
 	k.all = all
