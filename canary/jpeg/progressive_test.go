@@ -142,24 +142,7 @@ func TestProgressiveVariants(t *testing.T) {
 // Scripts that are none are refused with a reason, and learned as baseline.
 func TestProgressiveParseRefuses(t *testing.T) {
 	good := sceneIn(inScript(t, scripts["libjpeg"], 85, 2, 2), 70, 50, 1, 0.3, 5).Plain.Encode()
-	for n := range len(good) {
-		if _, err := jpeg.Parse(good[:n]); err == nil {
-			t.Fatalf("the first %d of %d bytes were parsed", n, len(good))
-		}
-	}
-	if _, err := jpeg.Parse(append(good[:len(good):len(good)], 0)); err == nil {
-		t.Error("a byte after the end was not noticed")
-	}
-	large := bytes.Clone(good)
-	copy(large[bytes.Index(large, []byte{0xff, 0xc2})+5:], []byte{0x1f, 0xff, 0x1f, 0xff})
-	allocated := testing.AllocsPerRun(1, func() {
-		if _, err := jpeg.Parse(large); err == nil {
-			t.Error("8191 x 8191 pixels in a short file were parsed")
-		}
-	})
-	if allocated > 80 {
-		t.Errorf("%v allocations for a lying header", allocated)
-	}
+	refuses(t, good, 0xc2, 80)
 	// Without its last scan a file lacks the lowest bits.
 	last := bytes.LastIndex(good, []byte{0xff, 0xc4})
 	cut := append(bytes.Clone(good[:last]), 0xff, 0xd9)
