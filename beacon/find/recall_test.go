@@ -28,9 +28,7 @@ func distractors(x *find.Index, n int) {
 // of it runs always; BIRDRING_RECALL=full runs all photos and changes among 200
 // painted pictures.
 func TestRecallTable(t *testing.T) {
-	if testing.Short() {
-		t.Skip("short")
-	}
+	testkit.Long(t)
 	full := os.Getenv("BIRDRING_RECALL") == "full"
 	photos := testkit.Photos(t)
 	attacked := photos

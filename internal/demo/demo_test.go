@@ -29,9 +29,7 @@ func TestMain(m *testing.M) {
 // Every site comes out as the truth has it, nobody under keys that were never
 // used (the control run), and the README shows what is printed.
 func TestDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays the whole story")
-	}
+	testkit.Long(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
